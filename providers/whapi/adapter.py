@@ -1,0 +1,122 @@
+"""The adapter: proof by the API key in the body, and what becomes of each type of webhook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from providers.base import (
+    Adapter,
+    Item,
+    Malformed,
+    Notes,
+    Proof,
+    RawRequest,
+    Secrets,
+    SourceSettings,
+    Unauthorized,
+    matching_secret,
+)
+from providers.whapi.connection import connection_item
+from providers.whapi.messages import message_items
+from providers.whapi.redaction import MEMBER, Redactor
+from providers.whapi.statuses import SURFACES, ack_items
+from providers.wire import Object, as_object, dump_json, load_json
+
+_CONNECTION = frozenset({"ready", "change_state", "disconnected"})
+_LIKE_MESSAGE = frozenset({"media", "stories"})
+"""Types that WHAPI's pages name without an example; they are messages where they look like one."""
+_UNMAPPED = _LIKE_MESSAGE | {"group_join", "group_leave", "group_update", "poll_update", "schedule"}
+"""Documented, and so no drift."""
+
+
+class WhapiSettings(SourceSettings):
+    api_key: Secrets = Field(
+        min_length=1,
+        description="The device's API key, which WHAPI repeats in every webhook's body. The gateway takes it "
+        "out before anything is stored. Several are accepted at once during rotation.",
+    )
+    ack_scale: Literal["whapi", "baileys"] = Field(
+        default="whapi",
+        description="What the numbers of an ack mean. `whapi`: as WHAPI documents them (2 pending, 3 sent, "
+        "4 read, 5 played). `baileys`: as the library below counts (1 pending, 2 sent, 3 delivered, 4 read, "
+        "5 played).",
+    )
+
+
+class WhapiAdapter(Adapter):
+    name = "whapi"
+    label = "WHAPI"
+    summary = "WHAPI (whapi.id), an unofficial device gateway over Baileys"
+    Settings = WhapiSettings
+    settings: WhapiSettings
+    max_body = 32 * 1024 * 1024
+    media_secrets: ClassVar[frozenset[str]] = frozenset({"mediaKey", "messageSecret", "botMessageSecret"})
+    """The last two decrypt what is attached to a message later: votes, edits, comments."""
+
+    def __init__(self, settings: WhapiSettings) -> None:
+        super().__init__(settings)
+        self._redactor = Redactor(key.get_secret_value() for key in settings.api_key)
+
+    def prove(self, request: RawRequest) -> Proof | None:
+        """What is no envelope carries no key, and leaves the proof to the path token, if one is set."""
+        try:
+            key = _results(request)[1].get(MEMBER)
+        except Malformed:
+            if self.settings.path_token:
+                return None
+            raise Unauthorized("missing_api_key") from None
+        if key is None or key == "":
+            raise Unauthorized("missing_api_key")
+        index = matching_secret(key, self.settings.api_key) if isinstance(key, str) else None
+        if index is None:
+            raise Unauthorized("wrong_api_key", 403)
+        return Proof("api_key", index)
+
+    def redact(self, body: bytes) -> bytes:
+        return self._redactor.redact(body)
+
+    def fill(self, body: bytes) -> bytes:
+        document = load_json(body)
+        results = as_object(as_object(document).get("results"))
+        if not results:
+            return body
+        return dump_json(
+            {
+                **as_object(document),
+                "results": {**results, MEMBER: self.settings.api_key[0].get_secret_value()},
+            }
+        )
+
+    def items(self, request: RawRequest, notes: Notes) -> Iterator[Item]:
+        kind, results = _results(request)
+        scale = self.settings.ack_scale
+        if kind == "message" or (kind in _LIKE_MESSAGE and type(results.get("key")) is dict):
+            yield from message_items(results, scale, notes)
+        elif kind in SURFACES:
+            yield from ack_items(kind, results, scale, notes)
+        elif kind in _CONNECTION:
+            yield connection_item(kind, results, notes)
+        else:
+            if kind not in _UNMAPPED:
+                notes.drifted("type", kind)
+            yield Item(
+                type="whatsapp.unknown",
+                data={"kind": "type", "name": kind},
+                identity=None,
+                time_ms=None,
+                lane=("other",),
+                pointer="/results",
+                partial=True,
+            )
+
+
+def _results(request: RawRequest) -> tuple[str, Object]:
+    """The envelope's type and results. Raises Malformed."""
+    document = as_object(request.json())
+    kind, results = document.get("type"), document.get("results")
+    if type(kind) is not str or not kind or type(results) is not dict:
+        raise Malformed("not_an_envelope", "no object with a text `type` and an object `results`")
+    return kind, results
