@@ -1,0 +1,182 @@
+"""Values that people write in configuration: durations, sizes, rates, addresses, URLs, secrets.
+
+Parsers raise ValueError with a message that tells how to write it. No message repeats the value: it may be a
+secret that stands in the wrong line.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import re
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import SecretStr
+
+from gateway.signing import BadSecret, decode_secret
+
+DEVELOPMENT_SECRET = "whsec_" + base64.b64encode(b"wa-gateway development!!").decode()
+"""Signs deliveries in the example configuration and in `wa-gateway listen`. Public: worthless elsewhere."""
+
+DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+SIZE_UNITS = {
+    "B": 1,
+    "kB": 1000, "MB": 1000**2, "GB": 1000**3,
+    "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3,
+}  # fmt: skip
+RATE_UNITS = {"s": 1.0, "m": 60.0}
+
+_DURATION_PART = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)(ms|s|m|h|d)", re.ASCII)
+_DURATION = re.compile(rf"(?:{_DURATION_PART.pattern})+", re.ASCII)
+_SIZE = re.compile(r"(\d{1,15}) ?(B|kB|MB|GB|KiB|MiB|GiB)", re.ASCII)
+_RATE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)/(s|m)", re.ASCII)
+_PHONE = re.compile(r"\+[1-9]\d{4,14}", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}", re.ASCII)
+_SQLITE = re.compile(r"sqlite:(?!//)(.+)")
+_CONTROL = re.compile(r"[\x00-\x20\x7f]")
+
+
+class Address(NamedTuple):
+    """Where to listen. An empty host means all interfaces, port 0 any free port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def loopback(self) -> bool:
+        """Only this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+class StoreUrl(NamedTuple):
+    kind: str
+    path: Path
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.path}"
+
+
+def parse_duration(text: object) -> float:
+    """Seconds from `500ms`, `15s`, `1h30m`, `8d`."""
+    if not isinstance(text, str) or not _DURATION.fullmatch(text):
+        raise ValueError("must be a duration: a number and a unit (ms, s, m, h, d), such as 30s or 1h30m")
+    return sum(float(number) * DURATION_UNITS[unit] for number, unit in _DURATION_PART.findall(text))
+
+
+def parse_hold(text: object) -> float | None:
+    """A duration, or None for `forever`."""
+    if text == "forever":
+        return None
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise ValueError(f"{error}; or forever") from None
+
+
+def parse_size(text: object) -> int:
+    """Bytes from `64MiB`, `500kB`, `1024B`."""
+    match = _SIZE.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        units = ", ".join(SIZE_UNITS)
+        raise ValueError(f"must be a size: a whole number and a unit ({units}), such as 64MiB")
+    return int(match[1]) * SIZE_UNITS[match[2]]
+
+
+def parse_rate(text: object) -> float:
+    """Requests a second from `200/s` or `600/m`."""
+    match = _RATE.fullmatch(text) if isinstance(text, str) else None
+    rate = float(match[1]) / RATE_UNITS[match[2]] if match else 0.0
+    if rate <= 0:
+        raise ValueError("must be a rate above zero: a number and /s or /m, such as 200/s")
+    return rate
+
+
+def parse_address(text: object) -> Address:
+    """`127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, or `:8080` for all interfaces."""
+    host, colon, port = text.rpartition(":") if isinstance(text, str) else ("", "", "")
+    if not colon or not re.fullmatch(r"\d{1,5}", port, re.ASCII) or int(port) > 65535:
+        raise ValueError(
+            "must be an address HOST:PORT, such as 127.0.0.1:8080, [::1]:8080, or :8080 for all interfaces"
+        )
+    if host.startswith("[") and host.endswith("]"):
+        try:
+            return Address(str(ipaddress.IPv6Address(host[1:-1])), int(port))
+        except ValueError:
+            raise ValueError("must have an IPv6 address between the brackets") from None
+    if ":" in host:
+        raise ValueError("must have its IPv6 address in brackets, such as [::1]:8080")
+    if host and not _HOST.fullmatch(host):
+        raise ValueError("must have a host name or an IP address before the colon")
+    return Address(host, int(port))
+
+
+def parse_store(text: object) -> StoreUrl:
+    """`sqlite:PATH`; the path is still relative here."""
+    if isinstance(text, str) and text.partition(":")[0] in ("postgresql", "postgres"):
+        raise ValueError("PostgreSQL is not supported in this version: write sqlite:PATH")
+    match = _SQLITE.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError("must be sqlite:PATH, such as sqlite:wa-gateway.db or sqlite:/var/lib/wa-gateway/gateway.db")
+    return StoreUrl("sqlite", Path(match[1]))
+
+
+def parse_origin(text: object) -> str:
+    """Scheme, host and port of the public URL."""
+    parts = _split_url(text)
+    if parts.path or parts.query or parts.fragment or _credentials(parts):
+        raise ValueError(
+            "must be scheme and host alone, without path or trailing slash, such as https://hooks.example.com"
+        )
+    return parts.geturl()
+
+
+def parse_destination_url(text: object) -> str:
+    """An absolute URL to deliver to."""
+    parts = _split_url(text)
+    if _credentials(parts):
+        raise ValueError("must not hold a user name or password: deliveries are proven by their signature")
+    if parts.fragment:
+        raise ValueError("must not hold a #fragment: it is never sent")
+    return parts.geturl()
+
+
+def parse_phone(text: object) -> str:
+    if not isinstance(text, str) or not _PHONE.fullmatch(text):
+        raise ValueError("must be a phone number in E.164 form: a plus, country code and number, such as +15550783881")
+    return text
+
+
+def check_webhook_secret(secret: SecretStr) -> SecretStr:
+    """A symmetric Standard Webhooks secret."""
+    try:
+        decode_secret(secret.get_secret_value())
+    except BadSecret as error:
+        raise ValueError(f'{error}; make one with: echo "whsec_$(head -c 32 /dev/urandom | base64)"') from None
+    return secret
+
+
+def _split_url(text: object) -> SplitResult:
+    try:
+        if not isinstance(text, str) or _CONTROL.search(text):
+            raise ValueError
+        parts = urlsplit(text)
+        _ = parts.port  # raises for what is no port
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an absolute http:// or https:// URL")
+    return parts
+
+
+def _credentials(parts: SplitResult) -> bool:
+    return parts.username is not None or parts.password is not None
