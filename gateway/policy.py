@@ -1,0 +1,157 @@
+"""What follows from an attempt. Pure: the clock and the dice are arguments.
+
+Classes of outcome, and what each means, are a table; everything else is arithmetic on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import NamedTuple
+
+JITTER = 0.2
+CONTENT_STATUSES = frozenset({400, 404, 405, 413, 415, 422})
+"""The downstream refuses this very event, not the gateway: trying again soon will hardly help."""
+SLOW_STATUSES = frozenset({429})
+CONTENT_ATTEMPTS = 3
+"""Attempts for which a refused event may hold its lane."""
+
+
+class Outcome(NamedTuple):
+    """What came of one attempt. `status` is None where no answer came; then `error` says why in one word."""
+
+    status: int | None
+    error: str | None = None
+    retry_after: str | None = None
+    took_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Waits between attempts, in seconds. The last repeats until `give_up_after` seconds have been tried."""
+
+    waits: Sequence[float]
+    give_up_after: float
+
+    def wait(self, attempts: int) -> float:
+        """The wait after that many attempts, 1 being the first."""
+        return self.waits[min(attempts, len(self.waits)) - 1]
+
+    @property
+    def second(self) -> float:
+        return self.waits[min(1, len(self.waits) - 1)]
+
+
+class Delivered(NamedTuple):
+    pass
+
+
+class Retry(NamedTuple):
+    due_ms: int
+
+
+class Dead(NamedTuple):
+    pass
+
+
+Decision = Delivered | Retry | Dead
+
+
+def succeeded(outcome: Outcome) -> bool:
+    return outcome.status is not None and 200 <= outcome.status < 300
+
+
+def is_content_failure(outcome: Outcome) -> bool:
+    return outcome.status in CONTENT_STATUSES
+
+
+def reason(outcome: Outcome) -> str:
+    """A word for metrics, of a small set."""
+    if outcome.status is None:
+        return outcome.error or "connection"
+    if succeeded(outcome):
+        return "ok"
+    if outcome.status in CONTENT_STATUSES:
+        return "refused"
+    if outcome.status in SLOW_STATUSES:
+        return "throttled"
+    return f"{outcome.status // 100}xx"
+
+
+def decide(
+    outcome: Outcome,
+    *,
+    attempts: int,
+    tried_since_ms: int,
+    now_ms: int,
+    schedule: Schedule,
+    dice: Callable[[], float],
+) -> Decision:
+    """`attempts` includes the one just made; `dice` gives numbers in [0, 1)."""
+    if succeeded(outcome):
+        return Delivered()
+    base = schedule.wait(attempts)
+    if outcome.error == "timeout" or outcome.status in SLOW_STATUSES:
+        base = max(base, schedule.second)
+    wait = base * (1 - JITTER + 2 * JITTER * dice())
+    asked = retry_after_s(outcome.retry_after, now_ms)
+    if asked is not None:
+        wait = min(max(asked, base), 2 * base)
+    due_ms = now_ms + int(wait * 1000)
+    if due_ms - tried_since_ms > schedule.give_up_after * 1000:
+        return Dead()
+    return Retry(due_ms)
+
+
+def retry_after_s(header: str | None, now_ms: int) -> float | None:
+    """Seconds that a Retry-After header asks for (RFC 9110, section 10.2.3): a number, or a date."""
+    if not header:
+        return None
+    header = header.strip()
+    if header.isascii() and header.isdigit() and len(header) < 10:
+        return float(header)
+    try:
+        return max(0.0, parsedate_to_datetime(header).timestamp() - now_ms / 1000)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def hold_until_ms(
+    outcome: Outcome, *, attempts: int, tried_since_ms: int, lane_hold: float | None, destination_fails: bool
+) -> int | None:
+    """Until when a failed head may hold its lane; None means for ever.
+
+    `lane_hold` is in seconds, None for ever. A refused event stops holding after CONTENT_ATTEMPTS, unless everything
+    at the destination fails: then the fault is hardly the event's.
+    """
+    if is_content_failure(outcome) and attempts >= CONTENT_ATTEMPTS and not destination_fails:
+        return tried_since_ms
+    return None if lane_hold is None else tried_since_ms + int(lane_hold * 1000)
+
+
+class Health:
+    """Whether everything at a destination fails: no success in the last attempts, and these were many enough.
+
+    Lanes are counted, so that one event that is refused again and again does not look like a dead destination.
+    """
+
+    ATTEMPTS = 10
+    LANES = 3
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._lanes: set[int] = set()
+
+    def record(self, lane: int, success: bool) -> None:
+        if success:
+            self._failures = 0
+            self._lanes.clear()
+        else:
+            self._failures += 1
+            if len(self._lanes) < self.LANES:
+                self._lanes.add(lane)
+
+    @property
+    def fails(self) -> bool:
+        return self._failures >= self.ATTEMPTS and len(self._lanes) >= self.LANES

@@ -1,0 +1,202 @@
+"""Logs and metrics: what the operator sees. Never a text of a message, a full phone number, a secret or a token."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import orjson
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from gateway.store.base import State
+from gateway.version import VERSION
+
+
+class Log(Protocol):
+    """What of structlog the gateway uses."""
+
+    def debug(self, event: str, **fields: Any) -> Any: ...
+
+    def info(self, event: str, **fields: Any) -> Any: ...
+
+    def warning(self, event: str, **fields: Any) -> Any: ...
+
+    def error(self, event: str, **fields: Any) -> Any: ...
+
+
+class _LineWriter:
+    """Writes lines to a descriptor, those of one turn of the event loop in one system call.
+
+    A full or closed pipe costs log lines, never the gateway's work.
+    """
+
+    LIMIT = 1 << 20
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lines: list[bytes] = []
+        self._size = 0
+        self._scheduled = False
+
+    def msg(self, line: bytes) -> None:
+        if self._size > self.LIMIT:
+            return
+        self._lines.append(line)
+        self._size += len(line)
+        if self._scheduled:
+            return
+        try:
+            asyncio.get_running_loop().call_soon(self._write)
+            self._scheduled = True
+        except RuntimeError:  # no loop: at start and at the end
+            self._write()
+
+    def _write(self) -> None:
+        self._scheduled = False
+        text = b"\n".join(self._lines) + b"\n"
+        self._lines.clear()
+        self._size = 0
+        try:
+            while text:
+                text = text[os.write(self._descriptor, text) :]
+        except OSError:
+            pass
+
+    debug = info = warning = error = critical = msg
+
+
+def configure_logging(level: str = "info", style: str = "auto") -> Log:
+    """`style` is console, json, or auto: console on a terminal, JSON otherwise. Lines go to standard error."""
+    console = style == "console" or (style == "auto" and sys.stderr.isatty())
+    shared: list[Any] = [structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True)]
+    writer = _LineWriter(sys.stderr.fileno())
+    if console:
+        processors = [*shared, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()), _encode]
+    else:
+        processors = [*shared, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(orjson.dumps)]
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        logger_factory=lambda *args: writer,
+        cache_logger_on_first_use=True,
+    )
+    log: Log = structlog.get_logger()
+    logging.basicConfig(handlers=[_Bridge(log)], level=logging.WARNING, force=True)
+    return log
+
+
+class _Bridge(logging.Handler):
+    """What libraries log, in our form. Their arguments may hold requests: only the message's pattern is kept."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        kind = record.exc_info[0] if record.exc_info else None
+        self._log.warning(
+            "library", library=record.name, text=str(record.msg)[:200], error=kind.__name__ if kind else None
+        )
+
+
+def _encode(logger: Any, name: str, line: str) -> bytes:
+    return line.encode("utf-8", "replace")
+
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_LAG = (0.01, 0.05, 0.25, 1.0, 5.0, 30.0, 120.0, 600.0, 3600.0, 21600.0, 86400.0)
+
+AttemptMetrics = Callable[[State, str, float, float], None]
+
+
+class Metrics:
+    """All metrics, each under the name that docs/reference/metrics.md promises."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        Info("wagw_build", "The running program.", registry=registry).info({"version": VERSION})
+        self.requests = Counter(
+            "wagw_requests", "Webhook requests, by answer.", ["provider", "code"], registry=registry
+        )
+        self.request_seconds = Histogram(
+            "wagw_request_duration_seconds", "From a request's first byte to its answer.", ["provider"],
+            buckets=_SECONDS, registry=registry,
+        )  # fmt: skip
+        self.proofs = Counter(
+            "wagw_proofs", "Proven requests, by the setting that proved them and which of its values.",
+            ["tenant", "source", "setting", "secret"], registry=registry,
+        )  # fmt: skip
+        self.unauthorized = Counter(
+            "wagw_unauthorized", "Requests that did not prove their origin.", ["tenant", "source", "reason"],
+            registry=registry,
+        )  # fmt: skip
+        self.events = Counter(
+            "wagw_events_received", "Events stored for the first time.", ["provider", "type"], registry=registry
+        )
+        self.duplicates = Counter(
+            "wagw_events_duplicate", "Events that were stored already.", ["provider"], registry=registry
+        )
+        self.unmapped = Counter(
+            "wagw_receipts_unmapped", "Requests that were stored but could not be read.", ["provider", "reason"],
+            registry=registry,
+        )  # fmt: skip
+        self.overflow = Counter(
+            "wagw_receipts_overflow", "Requests with more items than max_items.", ["provider"], registry=registry
+        )
+        self.noise = Counter(
+            "wagw_noise", "Protocol noise that was dropped on purpose.", ["provider", "kind"], registry=registry
+        )
+        self.drift = Counter(
+            "wagw_schema_drift", "Words, members and types that the adapter does not know.", ["provider", "kind"],
+            registry=registry,
+        )  # fmt: skip
+        self.inflight_bytes = Gauge("wagw_inflight_body_bytes", "Bytes of request bodies in memory.", registry=registry)
+        self.attempts = Counter(
+            "wagw_attempts", "Attempts to deliver, by what came of them.", ["tenant", "destination", "outcome", "reason"],
+            registry=registry,
+        )  # fmt: skip
+        self.attempt_seconds = Histogram(
+            "wagw_attempt_duration_seconds", "How long an attempt took.", ["tenant", "destination"],
+            buckets=_SECONDS, registry=registry,
+        )  # fmt: skip
+        self.lag_seconds = Histogram(
+            "wagw_delivery_lag_seconds", "From receipt to delivery.", ["tenant", "destination"], buckets=_LAG,
+            registry=registry,
+        )  # fmt: skip
+        self.deliveries = Gauge(
+            "wagw_deliveries", "Deliveries in the store that are pending or dead.",
+            ["tenant", "destination", "state"], registry=registry,
+        )  # fmt: skip
+        self.oldest = Gauge(
+            "wagw_deliveries_oldest_timestamp_seconds", "When the oldest of them was received.",
+            ["tenant", "destination", "state"], registry=registry,
+        )  # fmt: skip
+
+    def attempts_of(self, tenant: str, destination: str) -> AttemptMetrics:
+        """Record attempts at one destination; the labelled children are looked up once."""
+        seconds = self.attempt_seconds.labels(tenant, destination)
+        lag = self.lag_seconds.labels(tenant, destination)
+        counters: dict[tuple[State, str], Any] = {}
+
+        def record(state: State, reason: str, took_s: float, lag_s: float) -> None:
+            counter = counters.get((state, reason))
+            if counter is None:
+                counter = self.attempts.labels(tenant, destination, state.name.lower(), reason)
+                counters[state, reason] = counter
+            counter.inc()
+            seconds.observe(took_s)
+            if state is State.DELIVERED:
+                lag.observe(lag_s)
+
+        return record

@@ -1,0 +1,400 @@
+"""Lanes on a clock that is told the time: order, holding, moving on, windows, restarts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway import lanes
+from gateway.lanes import DestinationQueue, Rules
+from gateway.policy import Outcome, Schedule
+from gateway.store.base import Delivery, State
+from gateway.store.sqlite import SqliteStore
+from tests.support import FakeClock, event, submission, until
+
+OK, BROKEN, REFUSED = Outcome(200), Outcome(500), Outcome(422)
+
+
+class Downstream:
+    """Answers as `answers` says, by event number, one after another; then 200."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+        self.gaps: list[int] = []
+        self.answers: dict[int, list[Outcome]] = defaultdict(list)
+        self.always: Callable[[int], Outcome | None] = lambda number: None
+        self.active = 0
+        self.most_active = 0
+        self.gate: asyncio.Event | None = None
+
+    async def send(self, delivery: Delivery, gap: bool) -> Outcome:
+        number = int.from_bytes(delivery.event.id[4:], "big")
+        self.seen.append(number)
+        if gap:
+            self.gaps.append(number)
+        self.active += 1
+        self.most_active = max(self.most_active, self.active)
+        try:
+            await (self.gate.wait() if self.gate else asyncio.sleep(0))
+        finally:
+            self.active -= 1
+        return self.always(number) or (self.answers[number].pop(0) if self.answers[number] else OK)
+
+
+class World:
+    """A store, a clock, a downstream and the queue between them."""
+
+    def __init__(self, path: Path, clock: FakeClock, downstream: Downstream, rules: Rules) -> None:
+        self.clock = clock
+        self.downstream = downstream
+        self.rules = rules
+        self.reports: list[tuple[int, State]] = []
+        self.store = SqliteStore(path)
+
+    async def start(self) -> None:
+        await self.store.open()
+        self.source = await self.store.register_source("a", "s", "a/s", "cloud_api")
+        self.destination = await self.store.register_destination("a", "d")
+        self.queue = DestinationQueue(
+            self.destination, self.rules, self.store, self.clock, self.downstream.send, self._report, lambda: 0.5
+        )
+        self.store.on_deliveries = self._offer
+        await self.queue.start()
+
+    async def stop(self, limit_s: float = 1.0) -> None:
+        await self.queue.stop(limit_s)
+        await self.store.close()
+
+    def _offer(self, deliveries: list[Delivery]) -> None:
+        for delivery in deliveries:
+            self.queue.offer(delivery)
+        self.queue.pump()
+
+    def _report(self, delivery: Delivery, outcome: Outcome, state: State) -> None:
+        self.reports.append((int.from_bytes(delivery.event.id[4:], "big"), state))
+
+    async def append(self, *pairs: tuple[int, int]) -> None:
+        """Events as (number, lane)."""
+        await self.store.append(submission(self.source, [event(n, lane) for n, lane in pairs], (self.destination,)))
+
+    async def seen(self, count: int) -> list[int]:
+        await until(lambda: len(self.reports) >= count, f"{count} attempts, seen {self.downstream.seen}")
+        await self.quiet()
+        assert len(self.downstream.seen) == count, self.downstream.seen
+        return self.downstream.seen
+
+    async def quiet(self) -> None:
+        """Nothing is under way any more: what should not happen has had its chance."""
+        await until(lambda: not self.queue.active and not self.queue._tasks)
+        await self.store.flush()
+        await until(lambda: not self.queue.active and not self.queue._tasks)
+
+    async def pass_time(self, seconds: float) -> None:
+        await self.quiet()
+        self.clock.advance(seconds)
+        await self.quiet()
+
+    async def states(self) -> dict[State, int]:
+        return {count.state: count.deliveries for count in await self.store.counts()}
+
+
+@asynccontextmanager
+async def world(
+    tmp_path: Path,
+    *,
+    concurrency: int = 8,
+    lane_hold: float | None = 900.0,
+    waits: tuple[float, ...] = (5.0, 30.0, 120.0, 600.0),
+    give_up_after: float = 86400.0,
+    downstream: Downstream | None = None,
+    clock: FakeClock | None = None,
+) -> AsyncIterator[World]:
+    rules = Rules(concurrency, lane_hold, Schedule(waits, give_up_after))
+    made = World(tmp_path / "store.db", clock or FakeClock(), downstream or Downstream(), rules)
+    await made.start()
+    await made.quiet()
+    try:
+        yield made
+    finally:
+        await made.stop()
+
+
+async def test_a_lane_is_in_order_and_one_at_a_time(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.downstream.gate = asyncio.Event()
+        await w.append((1, 7), (2, 7), (3, 7))
+        await until(lambda: w.downstream.active == 1)
+        w.downstream.gate.set()
+        assert await w.seen(3) == [1, 2, 3]
+        assert w.downstream.most_active == 1
+        assert await w.states() == {}
+
+
+async def test_lanes_go_side_by_side_up_to_the_concurrency(tmp_path: Path) -> None:
+    async with world(tmp_path, concurrency=3) as w:
+        w.downstream.gate = asyncio.Event()
+        await w.append(*((n, n) for n in range(10)))
+        await until(lambda: w.downstream.active == 3)
+        w.downstream.gate.set()
+        assert sorted(await w.seen(10)) == list(range(10))
+        assert w.downstream.most_active == 3
+
+
+async def test_a_failing_head_holds_its_lane_and_no_other(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.downstream.answers[1] = [BROKEN, BROKEN]
+        await w.append((1, 7), (2, 7), (3, 8))
+        assert await w.seen(2) == [1, 3]
+        assert await w.states() == {State.HELD: 1, State.WAITING: 1}
+        await w.append((4, 7), (5, 9))
+        assert await w.seen(3) == [1, 3, 5]
+        await w.pass_time(4.9)
+        assert len(w.downstream.seen) == 3
+        await w.pass_time(0.2)
+        assert w.downstream.seen == [1, 3, 5, 1]
+        await w.pass_time(31)
+        assert await w.seen(7) == [1, 3, 5, 1, 1, 2, 4]
+        assert await w.states() == {}
+        assert w.downstream.gaps == []
+
+
+async def test_a_lane_moves_on_after_lane_hold_and_says_so(tmp_path: Path) -> None:
+    async with world(tmp_path, lane_hold=60.0) as w:
+        w.downstream.answers[1] = [BROKEN] * 4
+        await w.append((1, 7), (2, 7))
+        await w.pass_time(5)
+        await w.pass_time(30)
+        assert w.downstream.seen == [1, 1, 1]
+        await w.pass_time(24.9)
+        assert w.downstream.seen == [1, 1, 1]
+        await w.pass_time(0.2)
+        assert w.downstream.seen == [1, 1, 1, 2]
+        await w.append((3, 7))
+        assert await w.seen(5) == [1, 1, 1, 2, 3]
+        assert w.downstream.gaps == [2, 3]
+        assert await w.states() == {State.BESIDE: 1}
+        await w.pass_time(120)
+        assert w.downstream.seen.count(1) == 4
+        await w.pass_time(600)
+        assert w.downstream.seen == [1, 1, 1, 2, 3, 1, 1]
+        await w.append((4, 7))
+        await w.seen(8)
+        assert w.downstream.gaps == [2, 3], "the missing one is through"
+        assert await w.states() == {}
+
+
+async def test_lane_hold_for_ever(tmp_path: Path) -> None:
+    async with world(tmp_path, lane_hold=None) as w:
+        w.downstream.answers[1] = [BROKEN] * 20
+        await w.append((1, 7), (2, 7))
+        for _ in range(20):
+            await w.pass_time(600)
+        assert w.downstream.seen == [1] * 21 + [2]
+
+
+async def test_refused_content_holds_its_lane_for_three_attempts(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.downstream.answers[1] = [REFUSED] * 9
+        await w.append((1, 7), (2, 7))
+        await w.pass_time(5)
+        assert w.downstream.seen == [1, 1]
+        await w.pass_time(30)
+        assert w.downstream.seen == [1, 1, 1, 2]
+        assert w.downstream.gaps == [2]
+
+
+async def test_refusals_hold_on_while_the_whole_destination_refuses(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.downstream.always = lambda number: Outcome(404)
+        await w.append(*((n, n % 5) for n in range(20)))
+        await w.pass_time(5)
+        await w.pass_time(30)
+        await w.pass_time(120)
+        w.downstream.always = lambda number: None
+        await w.pass_time(600)
+        assert await w.states() == {}
+        assert w.downstream.gaps == []
+        delivered = [number for number, state in w.reports if state is State.DELIVERED]
+        assert all([n for n in delivered if n % 5 == lane] == list(range(lane, 20, 5)) for lane in range(5))
+
+
+async def test_a_delivery_that_fails_too_long_is_dead_and_its_lane_goes_on(tmp_path: Path) -> None:
+    async with world(tmp_path, lane_hold=None, give_up_after=60.0) as w:
+        w.downstream.answers[1] = [BROKEN] * 9
+        await w.append((1, 7), (2, 7), (3, 7))
+        await w.pass_time(5)
+        await w.pass_time(30)
+        assert w.downstream.seen == [1, 1, 1, 2, 3]
+        assert w.downstream.gaps == [2], "the next one tells that an earlier one is missing"
+        assert await w.states() == {State.DEAD: 1}
+
+
+async def test_memory_is_a_window_and_the_store_holds_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "WINDOW", 20)
+    async with world(tmp_path, concurrency=2) as w:
+        w.downstream.gate = asyncio.Event()
+        for start in range(0, 300, 30):
+            await w.append(*((n, n % 7) for n in range(start, start + 30)))
+        assert w.queue._loaded <= 20
+        assert sum(len(lane.deliveries) for lane in w.queue._lanes.values()) <= 20
+        w.downstream.gate.set()
+        seen = await w.seen(300)
+        assert len(set(seen)) == 300
+        assert all([n for n in seen if n % 7 == lane] == list(range(lane, 300, 7)) for lane in range(7))
+        await w.append((999, 1))
+        assert (await w.seen(301))[-1] == 999
+
+
+async def test_a_blocked_conversation_does_not_fill_the_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "WINDOW", 20)
+    monkeypatch.setattr(lanes, "LANE_PAGE", 5)
+    async with world(tmp_path) as w:
+        w.downstream.answers[0] = [BROKEN]
+        await w.append((0, 1))
+        await w.seen(1)
+        await w.append(*((n, 1) for n in range(1, 100)))
+        await w.append((500, 2))
+        await w.seen(2)
+        assert w.downstream.seen == [0, 500]
+        assert w.queue._loaded == 0
+        await w.pass_time(5)
+        assert await w.seen(102) == [0, 500, 0, *range(1, 100)]
+
+
+async def test_arrivals_while_a_lane_is_read_again_keep_their_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "LANE_PAGE", 3)
+    async with world(tmp_path) as w:
+        w.downstream.answers[0] = [BROKEN]
+        await w.append(*((n, 1) for n in range(10)))
+        await w.quiet()
+        w.clock.advance(5)
+        for n in range(10, 40):
+            await w.append((n, 1))
+        await w.seen(41)
+        assert w.downstream.seen == [0, *range(40)]
+
+
+async def test_too_many_held_lanes_mean_that_the_destination_is_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "MAX_HELD_LANES", 10)
+    async with world(tmp_path, concurrency=2) as w:
+        w.downstream.always = lambda number: BROKEN
+        for n in range(50):
+            await w.append((n, n))
+        await w.quiet()
+        assert len(w.downstream.seen) <= 12
+        assert len(w.queue._lanes) <= 12
+        w.downstream.always = lambda number: None
+        await w.pass_time(6)
+        await until(lambda: len([1 for _, state in w.reports if state is State.DELIVERED]) == 50)
+        assert await w.states() == {}
+
+
+async def test_after_a_restart_everything_goes_on_where_it_was(tmp_path: Path) -> None:
+    clock, downstream = FakeClock(), Downstream()
+    downstream.answers[1] = [BROKEN, BROKEN]
+    downstream.answers[10] = [REFUSED] * 4
+    async with world(tmp_path, clock=clock, downstream=downstream, lane_hold=60.0) as w:
+        await w.append((1, 7), (2, 7), (3, 7), (10, 8), (11, 8))
+        await w.pass_time(5)
+        await w.pass_time(30)
+        assert await w.states() == {State.BESIDE: 1}, "10 goes on beside its lane"
+        downstream.answers[20] = [BROKEN] * 9
+        await w.append((20, 9), (21, 9))
+        await w.quiet()
+    before = list(downstream.seen)
+    async with world(tmp_path, clock=clock, downstream=downstream, lane_hold=60.0) as w:
+        await w.append((12, 8), (22, 9))
+        await w.quiet()
+        assert downstream.seen[len(before) :] == [12], "20 still holds its lane, and 22 waits in it"
+        assert downstream.gaps[-1] == 12, "10 is still missing"
+        await w.pass_time(5)
+        await w.pass_time(60)
+        assert [n for n in downstream.seen if n in (21, 22)] == [21, 22]
+        assert downstream.gaps[-2:] == [21, 22]
+        assert await w.states() == {State.BESIDE: 2}, "10 and 20"
+        await w.pass_time(120)
+        await w.pass_time(600)
+        assert downstream.seen.count(10) == 5
+        assert await w.states() == {State.BESIDE: 1}, "20"
+
+
+async def test_a_lane_that_was_being_read_at_the_crash_is_read_again(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await w.append()
+        await w.queue.stop(0)
+        await w.append((1, 7), (2, 7))
+        for delivery in await w.store.queued(w.destination, 0, 10):
+            w.store.wait(w.destination, delivery.event.seq)
+    async with world(tmp_path) as w:
+        assert await w.seen(2) == [1, 2]
+
+
+async def test_what_is_cut_off_by_stopping_was_not_tried(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.downstream.gate = asyncio.Event()
+        await w.append((1, 7), (2, 8))
+        await until(lambda: w.downstream.active == 2)
+        await w.queue.stop(0.01)
+        assert await w.states() == {State.QUEUED: 2}
+        loaded = await w.store.queued(w.destination, 0, 10)
+        assert [delivery.attempts for delivery in loaded] == [0, 0]
+
+
+async def test_stopping_waits_for_what_is_on_its_way(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.downstream.gate = asyncio.Event()
+        await w.append((1, 7), (2, 7))
+        await until(lambda: w.downstream.active == 1)
+        stopping = asyncio.create_task(w.queue.stop(30))
+        await asyncio.sleep(0)
+        w.downstream.gate.set()
+        await stopping
+        assert w.reports == [(1, State.DELIVERED)]
+        assert await w.states() == {State.QUEUED: 1}
+
+
+async def test_retries_do_not_starve_new_events(tmp_path: Path) -> None:
+    async with world(tmp_path, concurrency=1, lane_hold=0.001) as w:
+        w.downstream.always = lambda number: BROKEN if number < 100 else None
+        await w.append(*((n, n) for n in range(100)))
+        await w.quiet()
+        w.downstream.seen.clear()
+        w.downstream.gate = asyncio.Event()
+        w.clock.advance(5)
+        await until(lambda: w.queue.active == 1 and w.queue._retries)
+        await w.append(*((n, n) for n in range(100, 110)))
+        w.downstream.gate.set()
+        await w.quiet()
+        fresh = [index for index, number in enumerate(w.downstream.seen) if number >= 100]
+        assert len(fresh) == 10
+        assert fresh[-1] <= 25, "turn by turn"
+
+
+async def test_an_unreadable_store_delays_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "STORE_RETRY_S", 0.005)
+    async with world(tmp_path) as w:
+        real: Any = w.store.due
+        failures = [1, 1]
+
+        async def failing(*arguments: Any) -> Any:
+            if failures:
+                failures.pop()
+                raise lanes.StoreUnavailable("away")
+            return await real(*arguments)
+
+        monkeypatch.setattr(w.store, "due", failing)
+        w.downstream.answers[1] = [BROKEN]
+        await w.append((1, 7), (2, 7))
+        await w.pass_time(6)
+        assert await w.seen(3) == [1, 1, 2]
+        assert not failures
