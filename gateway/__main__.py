@@ -1,0 +1,5 @@
+"""`python -m gateway` is `wa-gateway`."""
+
+from gateway.cli import main
+
+main()

@@ -1,0 +1,149 @@
+"""The composition root: the only place that names concrete classes and wires them."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import sys
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+
+from aiohttp import web
+
+from gateway.admin import Admin
+from gateway.clock import Clock, SystemClock
+from gateway.config import Config
+from gateway.config.values import Address
+from gateway.engine import Engine
+from gateway.engine import Served as ServedDestination
+from gateway.forwarder import Forwarder
+from gateway.ingress import Ingress
+from gateway.ingress import Served as ServedSource
+from gateway.intake import Budget, RateLimit
+from gateway.stamp import SourceStamp
+from gateway.store.sqlite import SqliteStore
+from gateway.telemetry import Log, Metrics
+from gateway.version import VERSION
+
+KEEPALIVE_S = 75.0
+SWITCH_INTERVAL_S = 0.0005
+"""How long the event loop may keep the interpreter lock from the store's thread: a tenth of Python's default, since
+each statement of a commit has to win it back. Measured in bench/."""
+
+
+class CannotListen(Exception):
+    """An address is taken, or not ours; the message says which."""
+
+
+class Gateway:
+    """A running gateway. `start`, then `stop`; after `start`, `url` and `admin_url` say where it listens."""
+
+    def __init__(self, config: Config, log: Log, *, clock: Clock | None = None) -> None:
+        self.config = config
+        self.metrics = Metrics()
+        self._log = log
+        self._clock = clock or SystemClock()
+        self._stack = AsyncExitStack()
+        self.url = ""
+        self.admin_url = ""
+
+    async def start(self) -> None:
+        """Raises gateway.store.base.StoreError or CannotListen; then nothing is left running."""
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+
+    async def _start(self) -> None:
+        config = self.config
+        self._store = store = SqliteStore(config.store.path)
+        await store.open()
+        self._stack.push_async_callback(store.close)
+        media_secrets = {
+            name
+            for tenant in config.tenants.values()
+            for source in tenant.sources.values()
+            for name in source.adapter.media_secrets
+        }
+        forwarder = await self._stack.enter_async_context(Forwarder(store, self._clock, media_secrets))
+        self._engine = engine = Engine(store, forwarder, self._clock, self._log, self.metrics)
+        destinations, sources = await self._register()
+        self._ingress = ingress = Ingress(
+            sources, store, self._clock, self._log, self.metrics,
+            origin=config.origin, max_items=config.limits.max_items, budget=Budget(config.limits.inflight_bytes),
+        )  # fmt: skip
+        store.on_deliveries = engine.offer
+        await engine.start(destinations)
+        token = config.admin.token.get_secret_value() if config.admin.token else None
+        admin = Admin(store, self.metrics, token, lambda: ingress.draining)
+        self.admin_url = await self._listen(web.AppRunner(admin.application(), access_log=None), config.admin.listen)
+        server = web.Server(ingress.handle, access_log=None, keepalive_timeout=KEEPALIVE_S, auto_decompress=False)
+        self._runner = web.ServerRunner(server)
+        self.url = await self._listen(self._runner, config.listen)
+        self._log.info(
+            "started", version=VERSION, listen=self.url, admin=self.admin_url, store=str(config.store.path),
+            tenants=len(config.tenants), sources=len(sources), destinations=len(destinations),
+        )  # fmt: skip
+
+    async def stop(self) -> None:
+        """Accept nothing more, finish what is in flight within the limit, leave the rest in the store."""
+        self._ingress.draining = True
+        self._log.info("stopping", in_flight=self._engine.active)
+        await self._runner.cleanup()
+        await self._engine.stop(self.config.limits.shutdown)
+        await self._stack.aclose()
+        self._log.info("stopped")
+
+    async def _register(self) -> tuple[list[ServedDestination], list[ServedSource]]:
+        destinations: list[ServedDestination] = []
+        sources: list[ServedSource] = []
+        for tenant in self.config.tenants.values():
+            mine = []
+            for destination in tenant.destinations.values():
+                number = await self._store.register_destination(tenant.name, destination.name)
+                mine.append((number, destination))
+            destinations += [ServedDestination(number, destination) for number, destination in mine]
+            for source in tenant.sources.values():
+                number = await self._store.register_source(tenant.name, source.name, source.uid, source.provider)
+                stamp = SourceStamp(
+                    tenant=tenant.name, source=source.name, provider=source.provider, uid=source.uid,
+                    origin=self.config.origin, channel=source.channel,
+                )  # fmt: skip
+                limit = None
+                if source.rate_limit is not None:
+                    limit = RateLimit(source.rate_limit, asyncio.get_running_loop().time)
+                sources.append(ServedSource(source, number, stamp, mine, limit))
+        return destinations, sources
+
+    async def _listen(self, runner: web.BaseRunner, address: Address) -> str:
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        site = web.TCPSite(runner, address.host or None, address.port, backlog=1024)
+        try:
+            await site.start()
+        except OSError as error:
+            raise CannotListen(f"cannot listen on {address}: {error.strerror or error}") from error
+        host, port = _bound(runner.addresses)
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _bound(addresses: Iterable[tuple[str, int]]) -> tuple[str, int]:
+    host, port = next(iter(addresses))[:2]
+    return (host if host not in ("0.0.0.0", "::") else "127.0.0.1"), port  # noqa: S104 - compared, not bound
+
+
+async def serve(config: Config, log: Log) -> None:
+    """Run until SIGTERM or SIGINT, then drain. Raises StoreError or CannotListen."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    gateway = Gateway(config, log)
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    await gateway.start()
+    gc.collect()
+    gc.freeze()  # what is there now stays: collections need not walk it again and again
+    await stopped.wait()
+    await gateway.stop()

@@ -1,0 +1,120 @@
+"""Reading request bodies within bounds: of one body, of all bodies in memory, of requests in a second, of time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+
+from aiohttp import web
+
+BODY_TIMEOUT_S = 30.0
+
+
+class Refused(Exception):
+    """A request that is answered without being looked at further. `word` is one of a few, for logs and callers."""
+
+    def __init__(self, status: int, word: str, *, retry_after_s: int | None = None, allow: str | None = None) -> None:
+        super().__init__(word)
+        self.status = status
+        self.word = word
+        self.headers: dict[str, str] = {}
+        if retry_after_s is not None:
+            self.headers["Retry-After"] = str(retry_after_s)
+        if allow is not None:
+            self.headers["Allow"] = allow
+
+
+class Budget:
+    """Bytes of request bodies that may be in memory at one time, over all requests."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+
+    def take(self, size: int) -> None:
+        """Raises Refused (503) where it is not there; the provider then keeps its copy and comes again."""
+        if self.used + size > self.limit:
+            raise Refused(503, "busy", retry_after_s=5)
+        self.used += size
+
+    def give_back(self, size: int) -> None:
+        self.used -= size
+
+
+class Share:
+    """One request's part of the budget, given back at the end however it ends."""
+
+    __slots__ = ("_budget", "_size")
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._size = 0
+
+    def take(self, size: int) -> None:
+        self._budget.take(size)
+        self._size += size
+
+    def __enter__(self) -> Share:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._budget.give_back(self._size)
+
+
+class RateLimit:
+    """A bucket that fills at `rate` a second and holds one second's worth, at least one."""
+
+    def __init__(self, rate: float, now_s: Callable[[], float]) -> None:
+        self._rate = rate
+        self._capacity = max(1.0, rate)
+        self._level = self._capacity
+        self._now_s = now_s
+        self._filled_at = now_s()
+
+    def check(self) -> None:
+        """Raises Refused (429) where the bucket is empty."""
+        now = self._now_s()
+        self._level = min(self._capacity, self._level + (now - self._filled_at) * self._rate)
+        self._filled_at = now
+        if self._level < 1:
+            raise Refused(429, "rate_limited", retry_after_s=max(1, round((1 - self._level) / self._rate)))
+        self._level -= 1
+
+
+async def read_body(request: web.BaseRequest, limit: int, share: Share) -> bytes:
+    """The body exactly as sent. Raises Refused for what is encoded, too large, too slow, or above the budget."""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Refused(415, "content_encoding")  # signatures are over the bytes before any encoding
+    declared = request.content_length
+    if declared is not None and declared > limit:
+        raise Refused(413, "too_large")
+    content = request.content
+    if content.is_eof():  # it came with the headers: the common case
+        body = content.read_nowait()
+        if len(body) > limit:
+            raise Refused(413, "too_large")
+        share.take(len(body))
+        return body
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await _read_on(request, limit, share)
+    except TimeoutError:
+        raise Refused(408, "too_slow") from None
+
+
+async def _read_on(request: web.BaseRequest, limit: int, share: Share) -> bytes:
+    pieces = []
+    size = 0
+    while not request.content.at_eof():
+        piece = await request.content.readany()
+        size += len(piece)
+        if size > limit:
+            raise Refused(413, "too_large")
+        share.take(len(piece))
+        pieces.append(piece)
+    return b"".join(pieces)
