@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from gateway.clock import Clock
 from gateway.config import Destination
 from gateway.forwarder import Forwarder, Target
-from gateway.lanes import DestinationQueue, Rules
 from gateway.policy import Outcome, Schedule, reason
+from gateway.queue import DestinationQueue, Rules
 from gateway.signing import decode_secret
 from gateway.store.base import Delivery, State, Store
 from gateway.telemetry import Log, Metrics

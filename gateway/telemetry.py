@@ -163,8 +163,8 @@ class Metrics:
         )  # fmt: skip
         self.inflight_bytes = Gauge("wagw_inflight_body_bytes", "Bytes of request bodies in memory.", registry=registry)
         self.attempts = Counter(
-            "wagw_attempts", "Attempts to deliver, by what came of them.", ["tenant", "destination", "outcome", "reason"],
-            registry=registry,
+            "wagw_attempts", "Attempts to deliver, by what came of them.",
+            ["tenant", "destination", "outcome", "reason"], registry=registry,
         )  # fmt: skip
         self.attempt_seconds = Histogram(
             "wagw_attempt_duration_seconds", "How long an attempt took.", ["tenant", "destination"],

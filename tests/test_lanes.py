@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from gateway import lanes
-from gateway.lanes import DestinationQueue, Rules
+from gateway import queue
 from gateway.policy import Outcome, Schedule
+from gateway.queue import DestinationQueue, Rules
 from gateway.store.base import Delivery, State
 from gateway.store.sqlite import SqliteStore
 from tests.support import FakeClock, event, submission, until
@@ -236,13 +236,13 @@ async def test_a_delivery_that_fails_too_long_is_dead_and_its_lane_goes_on(tmp_p
 
 
 async def test_memory_is_a_window_and_the_store_holds_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "WINDOW", 20)
+    monkeypatch.setattr(queue, "WINDOW", 20)
     async with world(tmp_path, concurrency=2) as w:
         w.downstream.gate = asyncio.Event()
         for start in range(0, 300, 30):
             await w.append(*((n, n % 7) for n in range(start, start + 30)))
         assert w.queue._loaded <= 20
-        assert sum(len(lane.deliveries) for lane in w.queue._lanes.values()) <= 20
+        assert sum(len(lane.deliveries) for lane in w.queue._lanes._lanes.values()) <= 20
         w.downstream.gate.set()
         seen = await w.seen(300)
         assert len(set(seen)) == 300
@@ -252,8 +252,8 @@ async def test_memory_is_a_window_and_the_store_holds_the_rest(tmp_path: Path, m
 
 
 async def test_a_blocked_conversation_does_not_fill_the_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "WINDOW", 20)
-    monkeypatch.setattr(lanes, "LANE_PAGE", 5)
+    monkeypatch.setattr(queue, "WINDOW", 20)
+    monkeypatch.setattr(queue, "LANE_PAGE", 5)
     async with world(tmp_path) as w:
         w.downstream.answers[0] = [BROKEN]
         await w.append((0, 1))
@@ -270,7 +270,7 @@ async def test_a_blocked_conversation_does_not_fill_the_window(tmp_path: Path, m
 async def test_arrivals_while_a_lane_is_read_again_keep_their_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes, "LANE_PAGE", 3)
+    monkeypatch.setattr(queue, "LANE_PAGE", 3)
     async with world(tmp_path) as w:
         w.downstream.answers[0] = [BROKEN]
         await w.append(*((n, 1) for n in range(10)))
@@ -285,7 +285,7 @@ async def test_arrivals_while_a_lane_is_read_again_keep_their_place(
 async def test_too_many_held_lanes_mean_that_the_destination_is_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes, "MAX_HELD_LANES", 10)
+    monkeypatch.setattr(queue, "MAX_HELD_LANES", 10)
     async with world(tmp_path, concurrency=2) as w:
         w.downstream.always = lambda number: BROKEN
         for n in range(50):
@@ -381,7 +381,7 @@ async def test_retries_do_not_starve_new_events(tmp_path: Path) -> None:
 
 
 async def test_an_unreadable_store_delays_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "STORE_RETRY_S", 0.005)
+    monkeypatch.setattr(queue, "STORE_RETRY_S", 0.005)
     async with world(tmp_path) as w:
         real: Any = w.store.due
         failures = [1, 1]
@@ -389,7 +389,7 @@ async def test_an_unreadable_store_delays_and_loses_nothing(tmp_path: Path, monk
         async def failing(*arguments: Any) -> Any:
             if failures:
                 failures.pop()
-                raise lanes.StoreUnavailable("away")
+                raise queue.StoreUnavailable("away")
             return await real(*arguments)
 
         monkeypatch.setattr(w.store, "due", failing)
