@@ -6,6 +6,7 @@ import asyncio
 import gc
 import signal
 import sys
+from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
 
@@ -13,7 +14,7 @@ from aiohttp import web
 
 from gateway.admin import Admin
 from gateway.clock import Clock, SystemClock
-from gateway.config import Config
+from gateway.config import Config, Destination, Source
 from gateway.config.values import Address
 from gateway.engine import Engine
 from gateway.engine import Served as ServedDestination
@@ -22,6 +23,7 @@ from gateway.ingress import Ingress
 from gateway.ingress import Served as ServedSource
 from gateway.intake import Budget, RateLimit
 from gateway.stamp import SourceStamp
+from gateway.store.base import DestinationRow, SourceRow
 from gateway.store.sqlite import SqliteStore
 from gateway.telemetry import Log, Metrics
 from gateway.version import VERSION
@@ -80,7 +82,7 @@ class Gateway:
         admin = Admin(store, self.metrics, token, lambda: ingress.draining)
         self.admin_url = await self._listen(web.AppRunner(admin.application(), access_log=None), config.admin.listen)
         server = web.Server(ingress.handle, access_log=None, keepalive_timeout=KEEPALIVE_S, auto_decompress=False)
-        self._runner = web.ServerRunner(server)
+        self._runner = web.ServerRunner(server, shutdown_timeout=config.limits.shutdown)
         self.url = await self._listen(self._runner, config.listen)
         self._log.info(
             "started", version=VERSION, listen=self.url, admin=self.admin_url, store=str(config.store.path),
@@ -97,25 +99,35 @@ class Gateway:
         self._log.info("stopped")
 
     async def _register(self) -> tuple[list[ServedDestination], list[ServedSource]]:
-        destinations: list[ServedDestination] = []
-        sources: list[ServedSource] = []
-        for tenant in self.config.tenants.values():
-            mine = []
-            for destination in tenant.destinations.values():
-                number = await self._store.register_destination(tenant.name, destination.name)
-                mine.append((number, destination))
-            destinations += [ServedDestination(number, destination) for number, destination in mine]
-            for source in tenant.sources.values():
-                number = await self._store.register_source(tenant.name, source.name, source.uid, source.provider)
-                stamp = SourceStamp(
-                    tenant=tenant.name, source=source.name, provider=source.provider, uid=source.uid,
-                    origin=self.config.origin, channel=source.channel,
-                )  # fmt: skip
-                limit = None
-                if source.rate_limit is not None:
-                    limit = RateLimit(source.rate_limit, asyncio.get_running_loop().time)
-                sources.append(ServedSource(source, number, stamp, mine, limit))
-        return destinations, sources
+        tenants = self.config.tenants.values()
+        destinations = [destination for tenant in tenants for destination in tenant.destinations.values()]
+        sources = [source for tenant in tenants for source in tenant.sources.values()]
+        destination_numbers = await self._store.register_destinations(
+            [DestinationRow(one.tenant, one.name) for one in destinations]
+        )
+        source_numbers = await self._store.register_sources(
+            [SourceRow(one.tenant, one.name, one.uid, one.provider) for one in sources]
+        )
+        by_tenant: dict[str, list[tuple[int, Destination]]] = defaultdict(list)
+        for number, destination in zip(destination_numbers, destinations, strict=True):
+            by_tenant[destination.tenant].append((number, destination))
+        return (
+            [ServedDestination(*pair) for pair in zip(destination_numbers, destinations, strict=True)],
+            [
+                self._serve_source(number, source, by_tenant[source.tenant])
+                for number, source in zip(source_numbers, sources, strict=True)
+            ],
+        )
+
+    def _serve_source(self, number: int, source: Source, destinations: list[tuple[int, Destination]]) -> ServedSource:
+        stamp = SourceStamp(
+            tenant=source.tenant, source=source.name, provider=source.provider, uid=source.uid,
+            origin=self.config.origin, channel=source.channel,
+        )  # fmt: skip
+        limit = None
+        if source.rate_limit is not None:
+            limit = RateLimit(source.rate_limit, asyncio.get_running_loop().time)
+        return ServedSource(source, number, stamp, destinations, limit)
 
     async def _listen(self, runner: web.BaseRunner, address: Address) -> str:
         await runner.setup()

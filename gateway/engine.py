@@ -49,8 +49,7 @@ class Engine:
         """Begin with what the last process left. Deliveries of destinations that are not served stay in the store."""
         for one in served:
             self._queues[one.number] = self._queue(one)
-        for queue in self._queues.values():
-            await queue.start()
+        await asyncio.gather(*(queue.start() for queue in self._queues.values()))
 
     async def stop(self, limit_s: float) -> None:
         """Finish what is on its way within the limit."""

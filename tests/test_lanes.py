@@ -14,7 +14,7 @@ import pytest
 from gateway import queue
 from gateway.policy import Outcome, Schedule
 from gateway.queue import DestinationQueue, Rules
-from gateway.store.base import Delivery, State
+from gateway.store.base import Delivery, DestinationRow, SourceRow, State
 from gateway.store.sqlite import SqliteStore
 from tests.support import FakeClock, event, submission, until
 
@@ -59,8 +59,8 @@ class World:
 
     async def start(self) -> None:
         await self.store.open()
-        self.source = await self.store.register_source("a", "s", "a/s", "cloud_api")
-        self.destination = await self.store.register_destination("a", "d")
+        [self.source] = await self.store.register_sources([SourceRow("a", "s", "a/s", "cloud_api")])
+        [self.destination] = await self.store.register_destinations([DestinationRow("a", "d")])
         self.queue = DestinationQueue(
             self.destination, self.rules, self.store, self.clock, self.downstream.send, self._report, lambda: 0.5
         )

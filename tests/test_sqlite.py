@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gateway.store.base import Settlement, State, StoreError, StoreUnavailable
+from gateway.store.base import DestinationRow, Settlement, SourceRow, State, StoreError, StoreUnavailable
 from gateway.store.sqlite import SqliteStore
 from gateway.store.sqlite_rows import chunks
 from tests.support import NOW_MS, event, submission
@@ -28,8 +28,8 @@ async def test_everything_is_there_after_reopening(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "store.db"
     store = await opened(path)
     key = store.party_key
-    source = await store.register_source("a", "s", "a/s", "cloud_api")
-    destination = await store.register_destination("a", "d")
+    [source] = await store.register_sources([SourceRow("a", "s", "a/s", "cloud_api")])
+    [destination] = await store.register_destinations([DestinationRow("a", "d")])
     appended = await store.append(submission(source, [event(1), event(2)], (destination,)))
     store.settle(Settlement(destination, appended.deliveries[0].event.seq, State.DELIVERED, NOW_MS, status=200))
     await store.close()
@@ -96,8 +96,8 @@ async def _make(path: Path) -> None:
 async def test_a_full_disk_refuses_and_recovers(tmp_path: Path) -> None:
     """SQLite's own page limit makes the disk full: the very error code that a full disk gives (SQLITE_FULL)."""
     store = await opened(tmp_path / "store.db")
-    source = await store.register_source("a", "s", "a/s", "cloud_api")
-    destination = await store.register_destination("a", "d")
+    [source] = await store.register_sources([SourceRow("a", "s", "a/s", "cloud_api")])
+    [destination] = await store.register_destinations([DestinationRow("a", "d")])
     first = await store.append(submission(source, [event(1)], (destination,)))
     pages = await store._call(lambda: store._database.execute("PRAGMA page_count").fetchone()[0])
     await store._call(lambda: store._database.execute(f"PRAGMA max_page_count = {pages}").fetchone())
@@ -114,7 +114,7 @@ async def test_a_full_disk_refuses_and_recovers(tmp_path: Path) -> None:
 
 async def test_one_rotten_submission_does_not_take_its_batch_along(tmp_path: Path) -> None:
     store = await opened(tmp_path / "store.db")
-    source = await store.register_source("a", "s", "a/s", "cloud_api")
+    [source] = await store.register_sources([SourceRow("a", "s", "a/s", "cloud_api")])
     rotten = submission(source, [event(1)])
     rotten.events[0].time_ms = 2**80  # no SQLite integer
     good = [submission(source, [event(number)]) for number in (2, 3)]
@@ -126,8 +126,8 @@ async def test_one_rotten_submission_does_not_take_its_batch_along(tmp_path: Pat
 
 async def test_settlements_are_kept_until_the_disk_takes_them(tmp_path: Path) -> None:
     store = await opened(tmp_path / "store.db")
-    source = await store.register_source("a", "s", "a/s", "cloud_api")
-    destination = await store.register_destination("a", "d")
+    [source] = await store.register_sources([SourceRow("a", "s", "a/s", "cloud_api")])
+    [destination] = await store.register_destinations([DestinationRow("a", "d")])
     appended = await store.append(submission(source, [event(1)], (destination,)))
     await store._call(lambda: store._database.execute("PRAGMA query_only = ON"))
     store.settle(Settlement(destination, appended.deliveries[0].event.seq, State.DELIVERED, NOW_MS, status=200))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.store.base import Delivery, Settlement, State, Store, StoreUnavailable
+from gateway.store.base import Delivery, DestinationRow, Settlement, SourceRow, State, Store, StoreUnavailable
 from gateway.store.sqlite import SqliteStore
 from tests.support import NOW_MS, event, submission
 
@@ -25,12 +25,14 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 @pytest.fixture
 async def source(store: Store) -> int:
-    return await store.register_source("acme", "cloud", "acme/cloud", "cloud_api")
+    [number] = await store.register_sources([SourceRow("acme", "cloud", "acme/cloud", "cloud_api")])
+    return number
 
 
 @pytest.fixture
 async def destination(store: Store) -> int:
-    return await store.register_destination("acme", "crm")
+    [number] = await store.register_destinations([DestinationRow("acme", "crm")])
+    return number
 
 
 def numbers(deliveries: list[Delivery]) -> list[int]:
@@ -43,15 +45,15 @@ def settled(delivery: Delivery, state: State, *, due_ms: int = 0, now_ms: int = 
 
 
 async def test_registration_is_stable_and_separates_tenants(store: Store) -> None:
-    first = await store.register_destination("acme", "crm")
-    assert await store.register_destination("acme", "crm") == first
-    assert await store.register_destination("other", "crm") != first
-    source = await store.register_source("acme", "cloud", "acme/cloud", "cloud_api")
-    assert await store.register_source("acme", "cloud", "old/uid", "whapi") == source
+    [first] = await store.register_destinations([DestinationRow("acme", "crm")])
+    assert (await store.register_destinations([DestinationRow("acme", "crm")]))[0] == first
+    assert (await store.register_destinations([DestinationRow("other", "crm")]))[0] != first
+    [source] = await store.register_sources([SourceRow("acme", "cloud", "acme/cloud", "cloud_api")])
+    assert (await store.register_sources([SourceRow("acme", "cloud", "old/uid", "whapi")]))[0] == source
 
 
 async def test_append_stores_receipt_events_and_deliveries(store: Store, source: int, destination: int) -> None:
-    other = await store.register_destination("acme", "archive")
+    [other] = await store.register_destinations([DestinationRow("acme", "archive")])
     appended = await store.append(submission(source, [event(1), event(2)], (destination, other), b'[{"a":1}]'))
     assert appended.stored == [True, True]
     assert [(d.destination, d.event.seq) for d in appended.deliveries] == [
@@ -177,8 +179,8 @@ async def test_new_deliveries_are_handed_over_in_order(tmp_path: Path) -> None:
     handed: list[Delivery] = []
     store = SqliteStore(tmp_path / "store.db", on_deliveries=handed.extend)
     await store.open()
-    source = await store.register_source("a", "s", "a/s", "cloud_api")
-    destination = await store.register_destination("a", "d")
+    [source] = await store.register_sources([SourceRow("a", "s", "a/s", "cloud_api")])
+    [destination] = await store.register_destinations([DestinationRow("a", "d")])
     appends = [asyncio.create_task(store.append(submission(source, [event(n)], (destination,)))) for n in range(50)]
     await asyncio.sleep(0)
     appends[3].cancel()  # its client went away; what is committed is delivered all the same

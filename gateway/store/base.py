@@ -41,6 +41,18 @@ class StoreUnavailable(Exception):
     """The store cannot commit now: disk full, connection lost, shutting down. Try again later."""
 
 
+class SourceRow(NamedTuple):
+    tenant: str
+    name: str
+    uid: str
+    provider: str
+
+
+class DestinationRow(NamedTuple):
+    tenant: str
+    name: str
+
+
 @dataclass(slots=True)
 class Receipt:
     """A request as it is stored. `source` is the store's number of the source."""
@@ -147,9 +159,11 @@ class Store(Protocol):
 
     async def close(self) -> None: ...
 
-    async def register_source(self, tenant: str, name: str, uid: str, provider: str) -> int: ...
+    async def register_sources(self, sources: Sequence[SourceRow]) -> list[int]:
+        """Their numbers, the same at each start; all in one commit."""
+        ...
 
-    async def register_destination(self, tenant: str, name: str) -> int: ...
+    async def register_destinations(self, destinations: Sequence[DestinationRow]) -> list[int]: ...
 
     async def append(self, submission: Submission) -> Appended:
         """Commit. Raises StoreUnavailable."""

@@ -12,7 +12,7 @@ import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +22,9 @@ from gateway.store.base import (
     Backlog,
     Count,
     Delivery,
+    DestinationRow,
     Settlement,
+    SourceRow,
     StoreUnavailable,
     Submission,
 )
@@ -144,11 +146,11 @@ class SqliteStore:
     def unsettled(self) -> int:
         return self._unsettled
 
-    async def register_source(self, tenant: str, name: str, uid: str, provider: str) -> int:
-        return await self._call(lambda: self._writer.register_source(tenant, name, uid, provider))
+    async def register_sources(self, sources: Sequence[SourceRow]) -> list[int]:
+        return await self._call(lambda: self._writer.register_sources(sources))
 
-    async def register_destination(self, tenant: str, name: str) -> int:
-        return await self._call(lambda: self._writer.register_destination(tenant, name))
+    async def register_destinations(self, destinations: Sequence[DestinationRow]) -> list[int]:
+        return await self._call(lambda: self._writer.register_destinations(destinations))
 
     async def backlog(self, destination: int) -> Backlog:
         return await self._call(lambda: self._reader.backlog(destination))

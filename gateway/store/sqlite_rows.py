@@ -12,8 +12,10 @@ from gateway.store.base import (
     Backlog,
     Count,
     Delivery,
+    DestinationRow,
     HeldLane,
     Settlement,
+    SourceRow,
     State,
     StoredEvent,
     StoreUnavailable,
@@ -161,21 +163,25 @@ class Writer:
             "UPDATE deliveries SET state = 2 WHERE event = ? AND destination = ? AND state = 0", waiting
         )
 
-    def register_source(self, tenant: str, name: str, uid: str, provider: str) -> int:
-        row = self._database.execute(
+    def register_sources(self, sources: Sequence[SourceRow]) -> list[int]:
+        self._database.execute("BEGIN IMMEDIATE")
+        self._database.executemany(
             "INSERT INTO sources (tenant, name, uid, provider) VALUES (?, ?, ?, ?) ON CONFLICT (tenant, name) "
-            "DO UPDATE SET uid = excluded.uid, provider = excluded.provider RETURNING id",
-            (tenant, name, uid, provider),
-        ).fetchone()
-        return int(row[0])
+            "DO UPDATE SET uid = excluded.uid, provider = excluded.provider",
+            sources,
+        )
+        return self._numbers("sources", sources)
 
-    def register_destination(self, tenant: str, name: str) -> int:
-        row = self._database.execute(
-            "INSERT INTO destinations (tenant, name) VALUES (?, ?) ON CONFLICT (tenant, name) "
-            "DO UPDATE SET name = excluded.name RETURNING id",
-            (tenant, name),
-        ).fetchone()
-        return int(row[0])
+    def register_destinations(self, destinations: Sequence[DestinationRow]) -> list[int]:
+        self._database.execute("BEGIN IMMEDIATE")
+        self._database.executemany("INSERT OR IGNORE INTO destinations (tenant, name) VALUES (?, ?)", destinations)
+        return self._numbers("destinations", destinations)
+
+    def _numbers(self, table: str, rows: Sequence[SourceRow | DestinationRow]) -> list[int]:
+        known = self._database.execute(f"SELECT tenant, name, id FROM {table}").fetchall()  # noqa: S608
+        self._database.execute("COMMIT")
+        numbers = {(tenant, name): number for tenant, name, number in known}
+        return [numbers[row.tenant, row.name] for row in rows]
 
     def probe(self) -> None:
         """Raises sqlite3.Error where a commit is not possible."""
