@@ -184,19 +184,20 @@ class Metrics:
         )  # fmt: skip
 
     def attempts_of(self, tenant: str, destination: str) -> AttemptMetrics:
-        """Record attempts at one destination; the labelled children are looked up once."""
-        seconds = self.attempt_seconds.labels(tenant, destination)
-        lag = self.lag_seconds.labels(tenant, destination)
-        counters: dict[tuple[State, str], Any] = {}
+        """Record attempts at one destination. Labelled children are looked up once, and made when first needed:
+        with ten thousand destinations most are quiet, and each child is a kilobyte or two."""
+        children: dict[Any, Any] = {}
+
+        def child(metric: Any, *labels: str) -> Any:
+            found = children.get((metric, labels))
+            if found is None:
+                found = children[metric, labels] = metric.labels(tenant, destination, *labels)
+            return found
 
         def record(state: State, reason: str, took_s: float, lag_s: float) -> None:
-            counter = counters.get((state, reason))
-            if counter is None:
-                counter = self.attempts.labels(tenant, destination, state.name.lower(), reason)
-                counters[state, reason] = counter
-            counter.inc()
-            seconds.observe(took_s)
+            child(self.attempts, state.name.lower(), reason).inc()
+            child(self.attempt_seconds).observe(took_s)
             if state is State.DELIVERED:
-                lag.observe(lag_s)
+                child(self.lag_seconds).observe(lag_s)
 
         return record
