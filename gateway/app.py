@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 from collections import defaultdict
@@ -136,7 +137,7 @@ class Gateway:
         try:
             await site.start()
         except OSError as error:
-            raise CannotListen(f"cannot listen on {address}: {error.strerror or error}") from error
+            raise CannotListen(f"cannot listen on {address}: {os.strerror(error.errno or 0)}") from error
         host, port = _bound(runner.addresses)
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 

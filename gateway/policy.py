@@ -120,12 +120,14 @@ def retry_after_s(header: str | None, now_ms: int) -> float | None:
 def hold_until_ms(
     outcome: Outcome, *, attempts: int, tried_since_ms: int, lane_hold: float | None, destination_fails: bool
 ) -> int | None:
-    """Until when a failed head may hold its lane; None means for ever.
+    """Until when a failed head may hold its lane; None means on and on.
 
-    `lane_hold` is in seconds, None for ever. A refused event stops holding after CONTENT_ATTEMPTS, unless everything
-    at the destination fails: then the fault is hardly the event's.
+    `lane_hold` is in seconds, None for ever. A refused event stops holding after CONTENT_ATTEMPTS. While everything
+    at the destination fails, lanes are held on: the fault is hardly the event's, and what follows would fail too.
     """
-    if is_content_failure(outcome) and attempts >= CONTENT_ATTEMPTS and not destination_fails:
+    if destination_fails:
+        return None
+    if is_content_failure(outcome) and attempts >= CONTENT_ATTEMPTS:
         return tried_since_ms
     return None if lane_hold is None else tried_since_ms + int(lane_hold * 1000)
 

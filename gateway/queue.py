@@ -78,6 +78,7 @@ class DestinationQueue:
         self._behind = True
         self._cursor = 0
         self._scanning = False
+        self._newest = 0
         self._seeking_due = False
         self._next_due_ms: int | None = None
         self._timer: Timer | None = None
@@ -121,6 +122,7 @@ class DestinationQueue:
 
         Left in the store where there is no room, or where older ones come first.
         """
+        self._newest = delivery.event.seq
         if self._behind:
             return
         if self._loaded >= self._window or self._lanes.held >= MAX_HELD_LANES:
@@ -171,7 +173,12 @@ class DestinationQueue:
         lane.deliveries.clear()
 
     def _release_overdue(self, now_ms: int) -> None:
-        """Lanes that were held long enough move on; their heads go on beside them."""
+        """Lanes that were held long enough move on; their heads go on beside them.
+
+        Not while everything here fails: moving on would gain nothing, and lose the order.
+        """
+        if self._health.fails:
+            return
         for lane in self._lanes.overdue(now_ms):
             self._store.settle(Settlement(self._id, lane.head, State.BESIDE, now_ms, attempted=False))
             self._lanes.add_beside(lane.id)
@@ -299,11 +306,12 @@ class DestinationQueue:
     # Reading from the store
 
     async def _scan(self) -> None:
-        """Read on where memory left off; a short page means that nothing is left behind."""
+        """Read on where memory left off. After a short page nothing is left behind, unless it was committed after
+        the reading and offered before now."""
         try:
             page = await self._ask(lambda: self._store.queued(self._id, self._cursor, self._window))
-            if len(page) < self._window:
-                self._behind = False
+            last = page[-1].event.seq if page else self._cursor
+            self._behind = len(page) == self._window or self._newest > last
             for delivery in page:
                 self._cursor = delivery.event.seq
                 self._admit(delivery)
@@ -365,7 +373,8 @@ class DestinationQueue:
     # Time
 
     def _schedule(self, now_ms: int) -> None:
-        times = [time for time in (self._next_due_ms, self._lanes.next_release_ms) if time is not None]
+        release_ms = None if self._health.fails else self._lanes.next_release_ms
+        times = [time for time in (self._next_due_ms, release_ms) if time is not None]
         if times:
             self._set_timer((min(times) - now_ms) / 1000)
 

@@ -34,7 +34,7 @@ def sign(keys: Sequence[bytes], webhook_id: str, timestamp: int, body: bytes) ->
 
 def verify(keys: Sequence[bytes], webhook_id: str, timestamp: str, signatures: str, body: bytes) -> bool:
     """Whether one of the signatures is right by one of the keys. The caller checks the timestamp's age."""
-    if not timestamp.isascii() or not timestamp.isdigit() or len(timestamp) > 12:
+    if not timestamp.isascii() or not timestamp.isdigit() or len(timestamp) > 12 or not webhook_id.isascii():
         return False
     right = sign(keys, webhook_id, int(timestamp), body).split(" ")
     return any(

@@ -224,6 +224,21 @@ async def test_refusals_hold_on_while_the_whole_destination_refuses(tmp_path: Pa
         assert all([n for n in delivered if n % 5 == lane] == list(range(lane, 20, 5)) for lane in range(5))
 
 
+async def test_an_outage_longer_than_lane_hold_keeps_the_order(tmp_path: Path) -> None:
+    async with world(tmp_path, lane_hold=60.0, waits=(5.0, 30.0, 120.0)) as w:
+        w.downstream.always = lambda number: BROKEN
+        await w.append(*((n, n % 5) for n in range(20)))
+        await w.pass_time(5)
+        for _ in range(40):
+            await w.pass_time(30)
+        w.downstream.always = lambda number: None
+        await w.pass_time(150)
+        assert await w.states() == {}
+        assert w.downstream.gaps == []
+        delivered = [number for number, state in w.reports if state is State.DELIVERED]
+        assert all([n for n in delivered if n % 5 == lane] == list(range(lane, 20, 5)) for lane in range(5))
+
+
 async def test_a_delivery_that_fails_too_long_is_dead_and_its_lane_goes_on(tmp_path: Path) -> None:
     async with world(tmp_path, lane_hold=None, give_up_after=60.0) as w:
         w.downstream.answers[1] = [BROKEN] * 9
@@ -249,6 +264,28 @@ async def test_memory_is_a_window_and_the_store_holds_the_rest(tmp_path: Path, m
         assert all([n for n in seen if n % 7 == lane] == list(range(lane, 300, 7)) for lane in range(7))
         await w.append((999, 1))
         assert (await w.seen(301))[-1] == 999
+
+
+async def test_what_is_committed_while_the_backlog_is_read_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world(tmp_path) as w:
+        await w.queue.stop(0)
+        queue_again = DestinationQueue(
+            w.destination, w.rules, w.store, w.clock, w.downstream.send, w._report, lambda: 0.5
+        )
+        w.queue = queue_again
+        real: Any = w.store.queued
+
+        async def queued(*arguments: Any) -> Any:
+            page = await real(*arguments)
+            if not w.downstream.seen and not page:
+                await w.append((1, 7))
+            return page
+
+        monkeypatch.setattr(w.store, "queued", queued)
+        await queue_again.start()
+        assert await w.seen(1) == [1]
 
 
 async def test_a_blocked_conversation_does_not_fill_the_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

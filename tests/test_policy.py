@@ -83,7 +83,8 @@ def test_retry_after_may_be_a_date() -> None:
         pytest.param(422, 2, 900.0, False, 900, id="refused content holds"),
         pytest.param(422, 3, 900.0, False, 0, id="for three attempts"),
         pytest.param(422, 3, None, False, 0, id="even where lane_hold is for ever"),
-        pytest.param(422, 3, 900.0, True, 900, id="unless everything there fails"),
+        pytest.param(422, 3, 900.0, True, None, id="unless everything there fails"),
+        pytest.param(500, 9, 1.0, True, None, id="which holds every lane"),
     ],
 )
 def test_how_long_a_head_holds_its_lane(
