@@ -158,5 +158,6 @@ async def serve(config: Config, log: Log) -> None:
     await gateway.start()
     gc.collect()
     gc.freeze()  # what is there now stays: collections need not walk it again and again
+    gc.set_threshold(20_000, 20, 50)  # requests make many short-lived objects, and hardly a cycle
     await stopped.wait()
     await gateway.stop()

@@ -7,6 +7,8 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from yarl import URL
+
 from gateway.clock import Clock
 from gateway.config import Destination
 from gateway.forwarder import Forwarder, Target
@@ -72,7 +74,7 @@ class Engine:
     def _queue(self, one: Served) -> DestinationQueue:
         destination = one.destination
         target = Target(
-            url=destination.url,
+            url=URL(destination.url),
             keys=tuple(decode_secret(secret.get_secret_value()) for secret in destination.secrets),
             raw=destination.raw,
             timeout=destination.timeout,

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 import aiohttp
+from yarl import URL
 
 from gateway.clock import Clock
 from gateway.policy import Outcome
@@ -35,7 +36,7 @@ DECODED_BODIES = 8
 class Target:
     """Where and how to send. `raw` is never, unknown or always; `timeout` is in seconds."""
 
-    url: str
+    url: URL
     keys: tuple[bytes, ...]
     raw: str
     timeout: float

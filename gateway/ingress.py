@@ -13,29 +13,20 @@ from urllib.parse import unquote
 
 import orjson
 from aiohttp import web
-from multidict import CIMultiDict
 
+from gateway.answers import Answer
 from gateway.clock import Clock
 from gateway.config import Destination, Source
 from gateway.intake import Budget, RateLimit, Refused, Share, read_body
 from gateway.stamp import Event, SourceStamp, new_receipt_id, stamp
 from gateway.store.base import Appended, Receipt, Store, StoreUnavailable, Submission
-from gateway.telemetry import Log, Metrics
+from gateway.telemetry import Children, Log, Metrics
 from providers.base import Malformed, Notes, Parsed, Proof, RawRequest, Unauthorized
 
 OFF_LOOP = 256 * 1024
 """Bodies above this many bytes are read and mapped in a thread, so that others do not wait for them."""
 STORE_RETRY_S = 5
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-
-
-class Answer(NamedTuple):
-    """What the provider is told."""
-
-    status: int
-    body: bytes = b""
-    content_type: str = "application/json"
-    headers: dict[str, str] = {}  # noqa: RUF012 - never changed
 
 
 @dataclass(slots=True)
@@ -94,9 +85,13 @@ class Ingress:
         self._max_items = max_items
         self._budget = budget
         self.draining = False
+        self._proofs = Children(metrics.proofs)
+        self._events = Children(metrics.events)
+        self._requests = Children(metrics.requests)
+        self._request_seconds = Children(metrics.request_seconds)
         metrics.inflight_bytes.set_function(lambda: budget.used)
 
-    async def handle(self, request: web.BaseRequest) -> web.Response:
+    async def handle(self, request: web.BaseRequest) -> Answer:
         started = time.perf_counter()
         served, token, tail = self._find(request.raw_path)
         wide: dict[str, Any] = {}
@@ -111,11 +106,7 @@ class Ingress:
             wide["outcome"] = "internal"
         took = time.perf_counter() - started
         self._record(served, request.method, answer.status, took, wide)
-        return web.Response(
-            status=answer.status,
-            body=answer.body,
-            headers=CIMultiDict({"Content-Type": answer.content_type, "Server": "wa-gateway", **answer.headers}),
-        )
+        return answer
 
     def _find(self, path: str) -> tuple[Served | None, str | None, str]:
         """Source, token and tail of /hooks/TENANT/SOURCE[/TOKEN[/TAIL]]."""
@@ -171,9 +162,8 @@ class Ingress:
                 mapped = self._map(served, raw, receipt_id, received_ms)
         except Unauthorized as refusal:
             return self._unauthorized(served, refusal, wide)
-        self._metrics.proofs.labels(
-            served.source.tenant, served.source.name, mapped.proof.name, mapped.proof.index
-        ).inc()
+        source, proof = served.source, mapped.proof
+        self._proofs[source.tenant, source.name, proof.name, proof.index].inc()
         if served.rate_limit is not None:
             served.rate_limit.check()
         receipt = Receipt(
@@ -235,9 +225,10 @@ class Ingress:
         metrics, provider = self._metrics, served.source.provider
         for event, stored in zip(mapped.events, appended.stored, strict=True):
             if stored:
-                metrics.events.labels(provider, event.type).inc()
+                self._events[provider, event.type].inc()
         stored_count = sum(appended.stored)
-        metrics.duplicates.labels(provider).inc(len(mapped.events) - stored_count)
+        if stored_count < len(mapped.events):
+            metrics.duplicates.labels(provider).inc(len(mapped.events) - stored_count)
         for kind, count in mapped.notes.noise.items():
             metrics.noise.labels(provider, kind).inc(count)
         for drift in mapped.notes.drift:
@@ -254,8 +245,8 @@ class Ingress:
 
     def _record(self, served: Served | None, method: str, status: int, took_s: float, wide: dict[str, Any]) -> None:
         provider = served.source.provider if served else "none"
-        self._metrics.requests.labels(provider, status).inc()
-        self._metrics.request_seconds.labels(provider).observe(took_s)
+        self._requests[provider, status].inc()
+        self._request_seconds[provider,].observe(took_s)
         names = {"tenant": served.source.tenant, "source": served.source.name} if served else {}
         self._log.info(
             "receipt", **names, provider=provider, method=method, status=status,
@@ -272,7 +263,7 @@ def _outcome(mapped: Mapped, stored: int) -> str:
 
 
 def _refusal(status: int, word: str, headers: dict[str, str] | None = None) -> Answer:
-    return Answer(status, orjson.dumps({"error": word}), headers=headers or {})
+    return Answer(status, orjson.dumps({"error": word}), headers=headers)
 
 
 def _kept_headers(served: Served, raw: RawRequest) -> bytes:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 from collections.abc import Sequence
+
+from providers.base import keyed_digest
 
 PREFIX = "whsec_"
 
@@ -29,7 +30,7 @@ def decode_secret(secret: str) -> bytes:
 def sign(keys: Sequence[bytes], webhook_id: str, timestamp: int, body: bytes) -> str:
     """The `webhook-signature` header: one signature for each key, separated by spaces. `timestamp` is in seconds."""
     content = f"{webhook_id}.{timestamp}.".encode() + body
-    return " ".join("v1," + base64.b64encode(hmac.digest(key, content, hashlib.sha256)).decode() for key in keys)
+    return " ".join(["v1," + binascii.b2a_base64(keyed_digest(key, content), newline=False).decode() for key in keys])
 
 
 def verify(keys: Sequence[bytes], webhook_id: str, timestamp: str, signatures: str, body: bytes) -> bool:

@@ -9,6 +9,7 @@ import json
 import math
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -218,8 +219,12 @@ def timestamp_ms(value: Any) -> int | None:
 def rfc3339(time_ms: int) -> str:
     """`2026-06-08T20:59:43Z`, with milliseconds only where there are any."""
     seconds, millis = divmod(time_ms, 1000)
-    text = datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
-    return f"{text}.{millis:03d}Z" if millis else text + "Z"
+    return f"{_to_the_second(seconds)}.{millis:03d}Z" if millis else _to_the_second(seconds) + "Z"
+
+
+@lru_cache(maxsize=4096)
+def _to_the_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 def as_rfc3339(value: Any) -> str | None:

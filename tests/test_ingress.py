@@ -149,6 +149,38 @@ async def test_methods(client: Client) -> None:
     assert (await client.request("GET", "/hooks/acme/cloud", params={**query, "hub.verify_token": "x"}))[0] == 403
 
 
+async def raw_exchange(client: Client, request: bytes) -> bytes:
+    """What comes back until the gateway closes the connection."""
+    host, port = client.gateway.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(request)
+    answer = await reader.read()
+    writer.close()
+    return answer
+
+
+async def test_answers_are_plain_http(client: Client) -> None:
+    request = b"POST /none HTTP/1.%d\r\nHost: x\r\nContent-Length: 2\r\n%s\r\n{}"
+    first = request % (1, b"")
+    last = request % (1, b"Connection: close\r\n")
+    one, two = (await raw_exchange(client, first + last)).split(b'{"error":"not_found"}')[:2]
+    assert one.startswith(b"HTTP/1.1 404 Not Found\r\n")
+    head = dict(line.split(b": ", 1) for line in one.split(b"\r\n")[1:-2])
+    assert head[b"Content-Length"] == b"21"
+    assert head[b"Content-Type"] == b"application/json"
+    assert head[b"Server"] == b"wa-gateway"
+    assert head[b"Date"].endswith(b" GMT")
+    assert b"Connection" not in head, "a connection is kept unless the client wants it closed"
+    assert b"\r\nConnection: close\r\n" in two
+    old = await raw_exchange(client, request % (0, b""))
+    assert b"\r\nConnection: close\r\n" in old
+    kept = await raw_exchange(client, request % (0, b"Connection: keep-alive\r\n") + request % (0, b""))
+    assert b"\r\nConnection: keep-alive\r\n" in kept
+    headless = await raw_exchange(client, b"HEAD /none HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert headless.endswith(b"\r\n\r\n")
+    assert b"Content-Length: 21\r\n" in headless
+
+
 # What is stored
 
 

@@ -12,6 +12,7 @@ import contextlib
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,9 @@ T = TypeVar("T")
 
 BATCH = 256
 """Operations that share one transaction at most."""
+GATHER_S = 0.001
+"""While operations come in company, a commit waits so long for more of them. One that comes alone does not wait."""
+COMPANY = 3
 SETTLE_AFTER_S = 0.01
 """Settlements wait this long for company; a crash meanwhile repeats those deliveries, with unchanged ids."""
 SETTLE_AT = 128
@@ -86,6 +90,7 @@ class SqliteStore:
         self._flush_handle: asyncio.TimerHandle | None = None
         self._refused: list[_Settle] = []
         self._unsettled = 0
+        self._in_company = False
         self._open = False
 
     # The loop's side
@@ -230,10 +235,13 @@ class SqliteStore:
             operation = self._operations.get(timeout=RETRY_S if self._refused else None)
         except queue.Empty:
             return []
+        if self._in_company:
+            time.sleep(GATHER_S)
         batch = []
         while operation is not None:
             batch.append(operation)
             if len(batch) >= BATCH or self._operations.empty():
+                self._in_company = len(batch) >= COMPANY
                 return batch
             operation = self._operations.get()
         if batch:

@@ -22,6 +22,7 @@ from providers.base import (
     Secrets,
     SourceSettings,
     Unauthorized,
+    keyed_digest,
     matching_secret,
 )
 from providers.cloud_api.management import Given, change_item, unmapped_change
@@ -101,7 +102,7 @@ class CloudApi(Adapter):
 
     def _digests(self, body: bytes) -> Iterator[bytes]:
         for secret in self.settings.app_secret:
-            yield hmac.digest(secret.get_secret_value().encode(), body, "sha256")
+            yield keyed_digest(secret.get_secret_value().encode(), body)
 
 
 def _hub(request: RawRequest, name: str) -> str | None:
