@@ -60,7 +60,7 @@ def _normalizer(provider: str) -> Callable[[bytes], list[bytes]]:
         events = stamp(
             source, adapter.parse(request), receipt_id=receipt_id, received_ms=received_ms, party_key=party_key
         )
-        return [compose(event.head, event.data, {"sequence": "000000000000000001"}) for event in events]
+        return [compose(event.head, event.data, b',"sequence":"000000000000000001"') for event in events]
 
     return normalize
 

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Set
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Protocol
 
 import aiohttp
 from yarl import URL
@@ -49,12 +49,13 @@ class Bodies(Protocol):
 
 
 class Forwarder:
-    """Sends events. Use as a context manager; `media_secrets` never leave."""
+    """Sends events. Use as a context manager; members named `media_secrets` never leave, nor do files in `bulky`."""
 
-    def __init__(self, bodies: Bodies, clock: Clock, media_secrets: Set[str]) -> None:
+    def __init__(self, bodies: Bodies, clock: Clock, media_secrets: Set[str], bulky: Set[str] = frozenset()) -> None:
         self._bodies = bodies
         self._clock = clock
         self._media_secrets = media_secrets
+        self._bulky = bulky
         self._documents: OrderedDict[int, Json] = OrderedDict()
 
     async def __aenter__(self) -> Forwarder:
@@ -114,7 +115,7 @@ class Forwarder:
         wanted = target.raw == "always" or (target.raw == "unknown" and event.partial)
         if not wanted or not event.pointer:
             return None
-        return cut_raw(await self._document(event), event.pointer, self._media_secrets)
+        return cut_raw(await self._document(event), event.pointer, self._media_secrets, self._bulky)
 
     async def _document(self, event: StoredEvent) -> Json:
         if event.receipt not in self._documents:
@@ -125,13 +126,11 @@ class Forwarder:
         return self._documents[event.receipt]
 
 
-def _extensions(event: StoredEvent, gap: bool) -> dict[str, Any]:
-    extensions: dict[str, Any] = {"sequence": f"{event.seq:018d}"}
+def _extensions(event: StoredEvent, gap: bool) -> bytes:
+    extensions = b',"sequence":"%018d"' % event.seq
     if event.revision > 1:
-        extensions["revision"] = event.revision
-    if gap:
-        extensions["gap"] = True
-    return extensions
+        extensions += b',"revision":%d' % event.revision
+    return extensions + b',"gap":true' if gap else extensions
 
 
 async def _drain(response: aiohttp.ClientResponse) -> None:

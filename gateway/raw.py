@@ -7,17 +7,32 @@ from typing import Any
 
 from providers.wire import dump_json, resolve_pointer
 
+BULKY_FROM = 1024
+"""Bytes of JSON from which a member that may hold a file is left out."""
 
-def cut_raw(document: Any, pointer: str, media_secrets: Set[str] = frozenset()) -> bytes:
-    """The fragment that `pointer` names, as JSON, without the members named in `media_secrets`."""
+
+def cut_raw(document: Any, pointer: str, media_secrets: Set[str] = frozenset(), bulky: Set[str] = frozenset()) -> bytes:
+    """The fragment that `pointer` names, as JSON, without the members named in `media_secrets`.
+
+    A file in a member named in `bulky` gives way to {"omitted_bytes": N}; its bytes stay in the receipt.
+    """
     fragment = resolve_pointer(document, pointer)
-    return dump_json(_without(fragment, media_secrets) if media_secrets else fragment)
+    return dump_json(_without(fragment, media_secrets, bulky) if media_secrets or bulky else fragment)
 
 
-def _without(value: Any, names: Set[str]) -> Any:
+def _without(value: Any, names: Set[str], bulky: Set[str]) -> Any:
     """A copy without the named members. Recursion is safe: bodies nest at most providers.wire.MAX_DEPTH deep."""
     if isinstance(value, dict):
-        return {key: _without(child, names) for key, child in value.items() if key not in names}
+        return {
+            key: _lightened(child) if key in bulky else _without(child, names, bulky)
+            for key, child in value.items()
+            if key not in names
+        }
     if isinstance(value, list):
-        return [_without(child, names) for child in value]
+        return [_without(child, names, bulky) for child in value]
     return value
+
+
+def _lightened(value: Any) -> Any:
+    size = len(value) if isinstance(value, str) else len(dump_json(value))
+    return {"omitted_bytes": size} if size >= BULKY_FROM else value

@@ -104,33 +104,38 @@ def stamp(
         items = [*items, _overflow(len(items))]
     envelope = _Envelope(source, received_ms, traceparent)
     uid = source.identity
+    places: dict[str, int] = {}
     events = []
     for item in items:
         if item.identity is None:
-            identity = Identity(NO_IDENTITY, (receipt_id.hex(), item.pointer, item.type))
+            identity = Identity(NO_IDENTITY, (receipt_id.hex(), _place(item.pointer, places)))
             item_id = event_id(uid, identity, received_ms)
         else:
             item_id = event_id(uid, item.identity, item.time_ms)
         events.append(
             Event(
-                id=item_id,
-                type=item.type,
-                time_ms=item.time_ms or received_ms,
-                lane=lane_hash(uid, item.lane),
-                party=party_hash(party_key, item.party) if item.party else None,
-                head=envelope.head(item_id.hex(), item),
-                data=dump_json(_with_channel(item.data, source)),
-                pointer=item.pointer,
-                partial=item.partial,
+                item_id,
+                item.type,
+                item.time_ms or received_ms,
+                lane_hash(uid, item.lane),
+                party_hash(party_key, item.party) if item.party else None,
+                envelope.head(item_id.hex(), item),
+                dump_json(item.data if item.data.get("channel", True) else _with_channel(item.data, source)),
+                item.pointer,
+                item.partial,
             )
         )
     return events
 
 
+def _place(pointer: str, places: dict[str, int]) -> str:
+    """The pointer; with a number behind it where several items without identity stand at the same place."""
+    count = places[pointer] = places.get(pointer, 0) + 1
+    return pointer if count == 1 else f"{pointer}#{count}"
+
+
 def _with_channel(data: dict[str, Any], source: SourceStamp) -> dict[str, Any]:
-    """Where the provider's body names no business number, the source's configuration does."""
-    if data.get("channel", True):
-        return data
+    """The provider's body names no business number: the source's configuration does."""
     return {**data, "channel": source.channel or {"id": source.source}}
 
 
@@ -180,10 +185,12 @@ def _shared(source: SourceStamp, event_type: str) -> tuple[str, str, str]:
     )
 
 
-def compose(event_head: bytes, event_data: bytes, extensions: dict[str, Any], raw: bytes | None = None) -> bytes:
-    """The bytes that leave: head, extensions known only at sending, data with raw. Spliced, never decoded again."""
+def compose(head: bytes, data: bytes, extensions: bytes = b"", raw: bytes | None = None) -> bytes:
+    """The bytes that leave: head, members known only at sending, data with raw. Spliced, never decoded again.
+
+    `extensions` are members of the envelope without braces, each with a comma before it.
+    """
     if raw is not None:
-        separator = b"," if len(event_data) > 2 else b""
-        event_data = event_data[:-1] + separator + b'"raw":' + raw + b"}"
-    more = orjson.dumps(extensions)[1:-1] if extensions else b""
-    return event_head[:-1] + (b"," + more if more else b"") + b',"data":' + event_data + b"}"
+        separator = b"," if len(data) > 2 else b""
+        data = data[:-1] + separator + b'"raw":' + raw + b"}"
+    return head[:-1] + extensions + b',"data":' + data + b"}"

@@ -34,7 +34,10 @@ def summarize(data: Mapping[str, Any]) -> str:
 
 
 def _message(data: Mapping[str, Any]) -> Iterable[str]:
-    return _edited(as_object(data.get("message")))
+    message = as_object(data.get("message"))
+    if "content" in message:
+        return _edited(message)
+    return *_edited(data), _joined(as_object(data.get("target")), "message_id")
 
 
 def _edited(holder: Mapping[str, Any]) -> Iterable[str]:
@@ -68,12 +71,14 @@ def _change(data: Mapping[str, Any]) -> Iterable[str]:
     return *dict.fromkeys(words), next(filter(None, names), "")
 
 
-def _connection(data: Mapping[str, Any]) -> Iterable[str]:
-    return [_joined(as_object(data.get("connection")), "state", "reason")]
+def _members_of(subject: str, *names: str) -> Callable[[Mapping[str, Any]], Iterable[str]]:
+    """Tells some members of the subject, and its errors."""
 
+    def tell(data: Mapping[str, Any]) -> Iterable[str]:
+        holder = as_object(data.get(subject))
+        return _joined(holder, *names), _errors(holder)
 
-def _target(data: Mapping[str, Any]) -> Iterable[str]:
-    return [_joined(as_object(data.get("target")), "message_id")]
+    return tell
 
 
 def _error(data: Mapping[str, Any]) -> Iterable[str]:
@@ -85,12 +90,16 @@ def _unknown(data: Mapping[str, Any]) -> Iterable[str]:
 
 
 _BY_MEMBER: dict[str, Callable[[Mapping[str, Any]], Iterable[str]]] = {
+    "change": _change,
+    "call": _members_of("call", "direction", "state", "outcome"),
     "message": _message,
     "content": _edited,
     "status": _status,
-    "change": _change,
-    "connection": _connection,
-    "target": _target,
+    "payment": _members_of("payment", "status", "reference_id"),
+    "interaction": _members_of("interaction", "kind", "provider_event"),
+    "progress": _members_of("progress", "phase", "percent"),
+    "connection": _members_of("connection", "state", "reason"),
+    "target": _members_of("target", "message_id"),
     "errors": _error,
     "kind": _unknown,
 }

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
-Timestamp = Annotated[AwareDatetime, Field(description="RFC 3339, UTC.", examples=["2026-06-08T20:59:43Z"])]
+
+def _as_written(moment: datetime) -> str:
+    """As the gateway writes it: milliseconds only where there are any."""
+    text = moment.astimezone(UTC).isoformat(timespec="milliseconds" if moment.microsecond else "seconds")
+    return text.removesuffix("+00:00") + "Z"
+
+
+Timestamp = Annotated[
+    AwareDatetime,
+    Field(description="RFC 3339, UTC.", examples=["2026-06-08T20:59:43Z"]),
+    PlainSerializer(_as_written, when_used="json"),
+]
 
 
 class Model(BaseModel):
@@ -52,12 +64,17 @@ class Channel(Model):
     phone: str | None = Field(None, description="The business's number, E.164.", examples=["+15550783881"])
     phone_number_id: str | None = Field(None, description="Meta's id of the number.", examples=["106540352242922"])
     account_id: str | None = Field(None, description="WhatsApp Business account id.", examples=["102290129340398"])
+    name: str | None = Field(None, description="The name that the number shows.")
+    metadata: dict[str, Any] | None = Field(None, description="What the business attached to it at the provider.")
 
 
 class Conversation(Model):
     """Where a message belongs: one person, a group, a broadcast list, stories or a channel."""
 
-    id: str = Field(examples=["+16505551234", "120363025246125888@g.us"])
+    id: str = Field(
+        description="Phone or id of the person, or the provider's id of the group, list or channel.",
+        examples=["+16505551234", "120363025246125888@g.us"],
+    )
     kind: str = Field(description="direct | group | broadcast | story | channel", examples=["direct"])
     provider_id: str | None = Field(
         None,
@@ -69,11 +86,22 @@ class Conversation(Model):
 class ErrorInfo(Model):
     """An error as the provider reports it. Codes are strings, since providers mix numbers and words."""
 
-    code: str | None = Field(None, examples=["131049"])
+    code: str | None = Field(None, description="The provider's number or word.", examples=["131049"])
     title: str | None = None
-    message: str | None = None
-    details: str | None = None
+    message: str | None = Field(None, description="What happened, for developers.")
+    details: str | None = Field(None, description="More of it.")
     href: str | None = Field(None, description="The provider's page on this error.")
+
+
+class MessageTarget(Model):
+    """An earlier message that something is done to."""
+
+    message_id: str | None = Field(None, description="The provider's id of that message.")
+    sender: Party | None = Field(None, description="Who had written it.")
+    from_business: bool | None = Field(None, description="Whether the business had sent it.")
+    conversation_id: str | None = Field(
+        None, description="The provider's id of the chat where it stands, if that is another one."
+    )
 
 
 class WithRaw(Model):

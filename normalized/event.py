@@ -10,25 +10,35 @@ from pydantic import Field
 from normalized.account import (
     AccountData,
     ConnectionData,
-    ContactData,
     ErrorData,
-    GroupData,
     PhoneNumberData,
     SecurityData,
-    TemplateData,
     UnknownData,
 )
+from normalized.activity import HistoryData, InteractionData, PaymentData
 from normalized.base import Model, Timestamp, WithRaw
-from normalized.message import MessageData, StatusData
+from normalized.conversation import CallData, ConversationData
+from normalized.message import DeletedData, EditedData, MessageData, StatusData
+from normalized.people import ContactData, GroupData
+from normalized.template import FlowData, PartnerData, TemplateData
 
 TYPES: dict[str, tuple[str, type[WithRaw]]] = {
     "whatsapp.message.received": ("message", MessageData),
     "whatsapp.message.echoed": ("message", MessageData),
+    "whatsapp.message.edited": ("edited", EditedData),
+    "whatsapp.message.deleted": ("deleted", DeletedData),
     "whatsapp.message.status": ("status", StatusData),
     "whatsapp.contact.updated": ("contact", ContactData),
+    "whatsapp.conversation.updated": ("conversation", ConversationData),
     "whatsapp.group.updated": ("group", GroupData),
+    "whatsapp.call.updated": ("call", CallData),
+    "whatsapp.interaction.recorded": ("interaction", InteractionData),
+    "whatsapp.payment.updated": ("payment", PaymentData),
+    "whatsapp.history.progress": ("history", HistoryData),
     "whatsapp.account.updated": ("account", AccountData),
     "whatsapp.template.updated": ("template", TemplateData),
+    "whatsapp.flow.updated": ("flow", FlowData),
+    "whatsapp.partner.updated": ("partner", PartnerData),
     "whatsapp.phone_number.updated": ("phone_number", PhoneNumberData),
     "whatsapp.security.updated": ("security", SecurityData),
     "whatsapp.connection.updated": ("connection", ConnectionData),
@@ -46,14 +56,21 @@ class Envelope(Model):
         description="The same for the same thing, however often it is delivered: deduplicate on it.",
         examples=["6a272d3f9d1c5b7e3a9e6f210f8c1f0c"],
     )
-    source: str = Field(examples=["https://hooks.acme.example/tenants/acme/sources/cloud"])
-    type: str = Field(examples=["whatsapp.message.received"])
+    source: str = Field(
+        description="Which source of which tenant received it, at which gateway.",
+        examples=["https://hooks.acme.example/tenants/acme/sources/cloud"],
+    )
+    type: str = Field(
+        description="What happened. Unknown ones will come: ignore them.", examples=["whatsapp.message.received"]
+    )
     subject: str | None = Field(None, description="The conversation, or the account, template or number concerned.")
     time: Timestamp = Field(description="When it happened.")
     timesource: str = Field(description="provider | gateway: whose clock `time` is from.")
     receivedtime: Timestamp = Field(description="When the gateway received it.")
     datacontenttype: Literal["application/json"]
-    dataschema: str | None = None
+    dataschema: str | None = Field(
+        None, description="Where the JSON Schema of `data` is; absent where the gateway has no `origin`."
+    )
     sequence: str | None = Field(
         None,
         description="Zero-padded; rises in the order in which the gateway stored events.",
@@ -62,8 +79,8 @@ class Envelope(Model):
     revision: int | None = Field(None, description="2 or more when the event was mapped again and changed.")
     replay: str | None = Field(None, description="The replay that sent it again.")
     gap: bool | None = Field(None, description="True when an earlier event of this conversation is still outstanding.")
-    tenant: str
-    provider: str = Field(examples=["cloud_api"])
+    tenant: str = Field(description="The tenant whose source it was.")
+    provider: str = Field(description="Who sent the webhook.", examples=["cloud_api"])
     traceparent: str | None = Field(None, description="W3C Trace Context of the webhook.")
 
 

@@ -7,11 +7,11 @@ source's settings. An adapter knows no tenant, no event id and no envelope: the 
 from __future__ import annotations
 
 import hmac
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from typing import Annotated, Any, ClassVar, NamedTuple
 
@@ -189,11 +189,14 @@ class Drift(NamedTuple):
     name: str
 
 
+_no_counts = partial(defaultdict[str, int], int)
+
+
 @dataclass(slots=True)
 class Notes:
     """What an adapter counts while it maps: protocol noise it dropped, and drift."""
 
-    noise: Counter[str] = field(default_factory=Counter)
+    noise: defaultdict[str, int] = field(default_factory=_no_counts)
     drift: list[Drift] = field(default_factory=list)
 
     def drifted(self, kind: str, name: object) -> None:
@@ -270,6 +273,11 @@ class Adapter:
     """Request headers that `items` needs: they are stored with the body so that it can be parsed again."""
     media_secrets: ClassVar[frozenset[str]] = frozenset()
     """Names of members that decrypt media: taken out of `raw` before it leaves."""
+    bulky: ClassVar[frozenset[str]] = frozenset()
+    """Names of members that hold whole files: `raw` has {"omitted_bytes": N} in their place."""
+    noise_members: ClassVar[Mapping[str, str]] = {}
+    """What of a body is dropped on purpose, and why: by member name, or by pointer with * for one part of it and **
+    for any number. Everything below is dropped with it."""
 
     def __init__(self, settings: SourceSettings) -> None:
         self.settings = settings

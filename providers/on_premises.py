@@ -2,114 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterator
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
-
-from providers.base import (
-    Adapter,
-    Item,
-    Notes,
-    Proof,
-    RawRequest,
-    Secrets,
-    SourceSettings,
-    Unauthorized,
-    matching_secret,
-)
-from providers.shapes.meta import People, Scope, value_items
-from providers.wire import Malformed, as_list
-
-ARRAYS = ("messages", "statuses", "errors")
-MEMBERS = frozenset({*ARRAYS, "contacts", "meta"})
-"""`meta` tells the version of the client; it stands in answers of its API, and sometimes in webhooks."""
-
-SCHEME = "Basic "
+from providers.base import Item, Notes, RawRequest, SourceSettings
+from providers.shapes.meta import BARE_NOISE, bare_items
+from providers.shapes.unsigned import UnsignedAdapter, UnsignedSettings
 
 
-class BasicAuth(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    username: str = Field(min_length=1, pattern="^[^:]*$", description="Without a colon, as RFC 7617 asks.")
-    password: Secrets = Field(min_length=1, description="Several are accepted at once during rotation.")
-
-
-class OnPremisesSettings(SourceSettings):
-    basic_auth: BasicAuth | None = Field(
-        None,
-        description="User name and password of the webhook URL (https://USER:PASSWORD@host/…), "
-        "which the client sends as HTTP Basic authentication.",
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _no_client_cert(cls, values: Any) -> Any:
-        if isinstance(values, dict) and "client_cert" in values:
-            raise ValueError(
-                "client certificates are not supported yet: remove client_cert, set path_token or basic_auth"
-            )
-        return values
-
-    @model_validator(mode="after")
-    def _something_proves(self) -> OnPremisesSettings:
-        if not self.path_token and not self.basic_auth:
-            raise ValueError(
-                "the On-Premises API signs nothing: set path_token, basic_auth or both, "
-                "and put them into the client's webhook URL"
-            )
-        return self
-
-
-class OnPremises(Adapter):
+class OnPremises(UnsignedAdapter):
     name: ClassVar[str] = "on_premises"
     label: ClassVar[str] = "WhatsApp On-Premises API"
     summary: ClassVar[str] = "A self-hosted WhatsApp Business API client (coreapp)."
-    Settings: ClassVar[type[SourceSettings]] = OnPremisesSettings
-    settings: OnPremisesSettings
-
-    def prove(self, request: RawRequest) -> Proof | None:
-        """Basic authentication where it is set; without it the path token is the proof."""
-        pairs = self._pairs()
-        if not pairs:
-            return None
-        header = request.headers.get("Authorization")
-        if not header:
-            raise Unauthorized("missing_basic_auth")
-        given = _decoded(header)
-        if given is None:
-            raise Unauthorized("malformed_basic_auth", 403)
-        index = matching_secret(given, pairs)
-        if index is None:
-            raise Unauthorized("wrong_basic_auth", 403)
-        return Proof("basic_auth", index)
-
-    def sign(self, body: bytes, url: str = "") -> dict[str, str]:
-        pairs = self._pairs()
-        if not pairs:
-            return {}
-        return {"Authorization": SCHEME + base64.b64encode(pairs[0].get_secret_value().encode()).decode()}
+    Settings: ClassVar[type[SourceSettings]] = UnsignedSettings
+    noise_members: ClassVar[Mapping[str, str]] = BARE_NOISE
 
     def items(self, request: RawRequest, notes: Notes) -> Iterator[Item]:
-        body = request.json()
-        if type(body) is not dict or not any(type(body.get(array)) is list for array in ARRAYS):
-            raise Malformed("not_an_envelope", "an object with a list of messages, statuses or errors was expected")
-        scope = Scope(notes, people=People(as_list(body.get("contacts")), body, notes))
-        yield from value_items(scope, body, MEMBERS)
-
-    def _pairs(self) -> list[SecretStr]:
-        auth = self.settings.basic_auth
-        if auth is None:
-            return []
-        return [SecretStr(f"{auth.username}:{password.get_secret_value()}") for password in auth.password]
-
-
-def _decoded(header: str) -> bytes | None:
-    """`user:password` of the header; None where it is something else."""
-    if header[: len(SCHEME)].lower() != SCHEME.lower():
-        return None
-    try:
-        return base64.b64decode(header[len(SCHEME) :].strip(), validate=True)
-    except ValueError:
-        return None
+        return bare_items(request.json(), notes)

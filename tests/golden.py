@@ -1,7 +1,8 @@
 """Fixtures: a provider's payload, and beside it what the gateway makes of it.
 
 `tests/fixtures/<provider>/<situation>.json` with `<situation>.expected.json` (a list of events, with their ids:
-the golden vectors). A payload may have `<situation>.settings.json`, the source's settings.
+the golden vectors). A folder's `settings.json` holds the settings of its source, `channel.json` (if any) the source's
+`channel`; a payload that needs other settings has a `<situation>.settings.json`.
 `python -m tests.golden PROVIDER [SITUATION …]` prints what comes out; `--write` stores it as expected. Read it first.
 """
 
@@ -22,47 +23,53 @@ from providers.wire import dump_json, load_json, resolve_pointer
 FIXTURES = Path(__file__).parent / "fixtures"
 RECEIVED = datetime(2026, 11, 20, 12, 0, 0, 250_000, UTC)
 RECEIPT_ID = bytes.fromhex("019e0000000000000000000000000001")
-CHANNELS: dict[str, dict[str, Any]] = {"on_premises": {"phone": "+15550783881"}, "whapi": {"id": "shop"}}
-SETTINGS: dict[str, dict[str, Any]] = {
-    "cloud_api": {"app_secret": "fixture-app-secret", "verify_token": "fixture-verify-token"},
-    "on_premises": {"path_token": "fixture-path-token"},
-    "whapi": {"api_key": "fixture-api-key-0123456789"},
-}
+BESIDE = frozenset({"settings", "channel"})
 
 
 def payloads(provider: str) -> list[Path]:
     """Payload files of a provider, by name."""
-    return sorted(path for path in (FIXTURES / provider).glob("*.json") if len(path.suffixes) == 1)
+    files = (FIXTURES / provider).glob("*.json")
+    return sorted(path for path in files if len(path.suffixes) == 1 and path.stem not in BESIDE)
+
+
+def settings_of(provider: str, path: Path | None = None) -> dict[str, Any]:
+    """The settings of the provider's source, or of that of one payload."""
+    own = _object(path.with_suffix(".settings.json")) if path else {}
+    return _object(FIXTURES / provider / "settings.json") | own
+
+
+def channel_of(provider: str) -> dict[str, Any]:
+    """What the source's configuration says of the business's number."""
+    return _object(FIXTURES / provider / "channel.json")
+
+
+def _object(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text())) if path.exists() else {}
 
 
 def adapter_for(provider: str, path: Path | None = None) -> Adapter:
     """The adapter with the fixture's settings."""
     adapter = load_adapters()[provider]
-    settings = dict(SETTINGS.get(provider, {}))
-    own = path.with_suffix(".settings.json") if path else None
-    if own and own.exists():
-        settings |= json.loads(own.read_text())
-    return adapter(adapter.Settings.model_validate(settings))
+    return adapter(adapter.Settings.model_validate(settings_of(provider, path)))
 
 
 def normalize(adapter: Adapter, body: bytes, *, raw: bool = True) -> list[dict[str, Any]]:
     """The events of a body as downstream gets them, raw where the typed part does not tell all."""
     body = adapter.redact(body)
     request = RawRequest(headers={}, body=body, received_at=RECEIVED)
-    source = SourceStamp(
-        tenant="acme", source=adapter.name, provider=adapter.name, channel=CHANNELS.get(adapter.name, {})
-    )
+    source = SourceStamp(tenant="acme", source=adapter.name, provider=adapter.name, channel=channel_of(adapter.name))
     events = stamp(source, adapter.parse(request), receipt_id=RECEIPT_ID, received_ms=int(RECEIVED.timestamp() * 1000))
     document = load_json(body)
     return [
         orjson.loads(
             compose(
-                event.head, event.data, {},
-                dump_json(resolve_pointer(document, event.pointer)) if raw and event.partial else None,
+                event.head,
+                event.data,
+                raw=dump_json(resolve_pointer(document, event.pointer)) if raw and event.partial else None,
             )
         )
         for event in events
-    ]  # fmt: skip
+    ]
 
 
 def main() -> None:

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from providers.base import Notes
-from providers.shapes.baileys.content import map_content, noise
+from providers.shapes.baileys.content import map_content
 from providers.shapes.baileys.context import map_context
 from providers.shapes.baileys.jids import conversation_of, kind_of, lid_of, normal_jid, party, party_of, phone_of
 from providers.shapes.baileys.keys import read_key
+from providers.shapes.baileys.protocol import noise
+from providers.shapes.baileys.reading import Reading
 from providers.shapes.baileys.unwrap import PRIORITY, WRAPPERS, unwrap
 from providers.shapes.baileys.values import (
-    Reading,
     as_base64,
     as_count,
     enum_name,
@@ -108,7 +109,6 @@ BOTH = {"id": "+16505551234", "phone": "+16505551234", "lid": LID}
         pytest.param({"remoteJid": LID, "senderPn": 16505551234}, BOTH, id="bare number"),
         pytest.param({"remoteJid": PEER, "senderPn": LID}, BOTH, id="lid where a phone should be"),
         pytest.param({"remoteJid": LID, "senderPn": None}, {"id": LID, "lid": LID}, id="lid only"),
-        pytest.param({"remoteJid": LID, "senderLid": "16505551234"}, {"id": LID, "lid": LID}, id="no phone"),
         pytest.param({"remoteJid": LID, "remoteJidUsername": "@pablo"},
                      {"id": LID, "lid": LID, "username": "pablo"}, id="7, with username"),
         pytest.param({"remoteJid": GROUP, "participant": LID, "participantPn": PEER}, BOTH, id="group 6.7.19"),
@@ -128,6 +128,21 @@ BOTH = {"id": "+16505551234", "phone": "+16505551234", "lid": LID}
 def test_the_sender_by_every_version_of_the_key(key: dict[str, Any], sender: dict[str, Any], reading: Reading) -> None:
     assert read_key(key, reading).sender == sender
     assert not reading.partial
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        {"remoteJid": LID, "senderLid": "16505551234"},
+        {"remoteJid": PEER, "senderPn": "16505550100@s.whatsapp.net"},
+        {"remoteJid": LID, "senderLid": "1@lid", "senderPn": PEER},
+        {"remoteJid": GROUP, "participant": PEER, "participantPn": "16505550100@s.whatsapp.net"},
+    ],
+)
+def test_addresses_that_contradict_are_left_to_raw(key: dict[str, Any], reading: Reading) -> None:
+    read_key(key, reading)
+    assert reading.partial
+    assert ("conflict", "key") in reading.notes.drift
 
 
 def test_in_a_private_chat_of_ours_the_key_is_the_peers(reading: Reading) -> None:
@@ -282,8 +297,17 @@ def test_a_second_content_is_left_to_raw(reading: Reading) -> None:
     assert [drift.name for drift in reading.notes.drift] == ["message.imageMessage"]
 
 
-def test_what_a_telling_wrapper_says_is_left_to_raw(reading: Reading) -> None:
-    unwrap(wrapped("statusAddYours", message={"conversation": "Hi"}), reading)
+def test_a_telling_wrapper_is_told(reading: Reading) -> None:
+    found = unwrap(wrapped("ephemeralMessage", "statusAddYours", message={"conversation": "Hi"}), reading)
+    assert found.facts == {"wrappers": ["statusAddYours"]}
+    assert not reading.partial
+
+
+def test_a_message_sent_elsewhere_names_its_chat_again(reading: Reading) -> None:
+    reading.chat = PEER
+    unwrap({"deviceSentMessage": {"destinationJid": "16505551234:3@c.us", "message": {"conversation": "Hi"}}}, reading)
+    assert not reading.partial
+    unwrap({"deviceSentMessage": {"destinationJid": LID, "message": {"conversation": "Hi"}}}, reading)
     assert reading.partial
 
 
@@ -313,7 +337,8 @@ def test_noise(message: dict[str, Any], name: str | None, reading: Reading) -> N
         ({"protocolMessage": {"key": {"id": "A"}}}, "protocolMessage.REVOKE"),
         ({"protocolMessage": {"type": 99}}, "protocolMessage.99"),
         ({"protocolMessage": {"type": {}}}, "protocolMessage.UNKNOWN"),
-        ({"orderMessage": {"orderId": "1"}}, "orderMessage"),
+        ({"hologramMessage": {"url": "x"}}, "hologramMessage"),
+        ({"pinInChatMessage": {"type": 0}}, "pinInChatMessage"),
         ({"conversation": ""}, "conversation"),
         ({"conversation": {"text": "Hi"}}, "conversation"),
         ({"extendedTextMessage": {}}, "extendedTextMessage"),
@@ -338,8 +363,9 @@ def test_a_reaction_whose_text_cannot_be_read_is_no_removal(reading: Reading) ->
     ("context", "fields", "partial"),
     [
         ({"isForwarded": True}, {"forwarded": True}, False),
-        ({"forwardingScore": 4}, {"forwarded": True}, False),
-        ({"forwardingScore": 5}, {"forwarded": True, "frequently_forwarded": True}, False),
+        ({"forwardingScore": 4}, {"forwarded": True, "forwarding_score": 4}, False),
+        ({"forwardingScore": 5}, {"forwarded": True, "frequently_forwarded": True, "forwarding_score": 5}, False),
+        ({"isForwarded": False, "forwardingScore": 1}, {"forwarding_score": 1}, False),
         ({"isForwarded": False, "forwardingScore": 0}, {}, False),
         ({"expiration": "604800"}, {"ephemeral": True, "expires_in_s": 604800}, False),
         ({"expiration": 0}, {}, False),
@@ -348,27 +374,36 @@ def test_a_reaction_whose_text_cannot_be_read_is_no_removal(reading: Reading) ->
         ({"mentionedJid": LID}, {}, True),
         ({"stanzaId": "A"}, {"reply_to": {"message_id": "A"}}, False),
         ({"stanzaId": "A", "remoteJid": PEER}, {"reply_to": {"message_id": "A"}}, False),
-        ({"stanzaId": "A", "remoteJid": "status@broadcast"}, {"reply_to": {"message_id": "A"}}, True),
+        (
+            {"stanzaId": "A", "remoteJid": "status@broadcast", "quotedType": 1},
+            {"reply_to": {"message_id": "A", "conversation_id": "status@broadcast", "automatic": True}},
+            False,
+        ),
         ({"quotedMessage": {"messageContextInfo": {}}}, {}, False),
         (
             {"quotedMessage": {"extendedTextMessage": {"text": "B", "contextInfo": {"stanzaId": "C"}}}},
-            {"reply_to": {"content": {"type": "text", "text": "B"}}},
-            True,
+            {"reply_to": {"content": {"type": "text", "text": "B"}, "details": {"stanzaId": "C"}}},
+            False,
         ),
         ({"externalAdReply": {"mediaType": 2, "mediaUrl": "u"}},
          {"referral": {"media_type": "video", "video_url": "u"}}, False),
         ({"externalAdReply": {"mediaType": "NONE", "mediaUrl": "u"}}, {}, True),
         ({"externalAdReply": "torn"}, {}, True),
-        ({"groupMentions": [{"groupJid": GROUP}]}, {}, True),
-        ({"disappearingMode": {"initiator": 1}, "ephemeralSettingTimestamp": "1"}, {}, False),
+        (
+            {"groupMentions": [{"groupJid": GROUP}]},
+            {"context": {"group_mentions": [{"conversation_id": GROUP}]}},
+            False,
+        ),
+        ({"groupMentions": "torn"}, {}, True),
+        (
+            {"disappearingMode": {"initiator": 1, "trigger": 0}, "ephemeralSettingTimestamp": "0"},
+            {"disappearing": {"initiator": "initiated_by_me"}},
+            False,
+        ),
+        ({"disappearingMode": {"initiator": "LATER"}}, {"disappearing": {"initiator": "later"}}, True),
+        ({"isSampled": True, "ephemeralSharedSecret": "x"}, {}, False),
     ],
 )  # fmt: skip
 def test_context(context: dict[str, Any], fields: dict[str, Any], partial: bool, reading: Reading) -> None:
     assert map_context(context, PEER, reading) == fields
     assert reading.partial is partial
-
-
-def test_known_members_without_a_place_are_no_drift(reading: Reading) -> None:
-    reading.check({"userReceipt": [1], "hologram": 1, "absent": None}, frozenset(), "message")
-    assert reading.partial
-    assert [drift.name for drift in reading.notes.drift] == ["message.hologram"]

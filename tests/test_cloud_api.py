@@ -233,14 +233,15 @@ def test_what_cannot_be_mapped_keeps_the_id_that_it_will_have() -> None:
 
 
 def test_a_mistake_in_mapping_costs_one_message_its_typed_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    def stumble(kind: str | None, given: Any, draft: Any) -> Any:
+    def stumble(kind: str | None, given: Any, draft: Any, **more: Any) -> Any:
         if given == {"body": "two"}:
             raise ZeroDivisionError("secret detail")
-        return real(kind, given, draft)
+        return real(kind, given, draft, **more)
 
     real = messages.read_content
     monkeypatch.setattr(messages, "read_content", stumble)
-    items = parse(envelope(value(messages=[message("one"), message("two"), message("three")]))).items
+    odd = message("two", context={"forwarded": True})
+    items = parse(envelope(value(messages=[message("one"), odd, message("three")]))).items
     assert [item.type for item in items] == [
         "whatsapp.message.received", "whatsapp.unknown", "whatsapp.message.received"
     ]  # fmt: skip

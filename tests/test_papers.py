@@ -22,7 +22,8 @@ from gateway.stamp import event_id
 from gateway.store.base import State
 from normalized import TYPES
 from providers import RawRequest, load_adapters
-from providers.cloud_api.management import FIELDS
+from providers.shapes.meta.envelope import ARRAY_FIELDS, HANDOVERS
+from providers.shapes.meta.fields import FIELDS
 from tests.golden import RECEIVED, adapter_for
 from tests.papers import PAPERS, ROOT, Code, code_blocks, prose
 from tests.support import SECRET
@@ -30,7 +31,7 @@ from tests.support import SECRET
 DOCS = ROOT / "docs"
 _LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-_EVENT_TYPE = re.compile(r"whatsapp\.[a-z_]+(?:\.[a-z_]+)?\b(?!\.\*|/)")
+_EVENT_TYPE = re.compile(r"(?<![.@])\bwhatsapp\.[a-z_]+(?:\.[a-z_]+)?\b(?!\.\*|/)")
 
 
 def by_name(value: Any) -> str | None:
@@ -137,7 +138,7 @@ def test_guarantees_name_every_state_and_number() -> None:
 
 def test_every_field_that_is_mapped_is_named_for_subscribing() -> None:
     page = (DOCS / "how-to" / "connect-cloud-api.md").read_text()
-    assert [field for field in ("messages", *FIELDS) if f"`{field}`" not in page] == []
+    assert [field for field in (HANDOVERS, *sorted(ARRAY_FIELDS), *FIELDS) if f"`{field}`" not in page] == []
 
 
 def test_pages_are_about_providers_that_there_are() -> None:

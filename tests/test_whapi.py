@@ -14,9 +14,9 @@ from normalized.event import TYPES
 from providers import Identity, Item, Malformed, Parsed, Proof, RawRequest, Unauthorized
 from providers.whapi import WhapiAdapter, WhapiSettings, messages
 from providers.wire import dump_json, load_json
-from tests.golden import FIXTURES, RECEIVED, SETTINGS
+from tests.golden import FIXTURES, RECEIVED, settings_of
 
-KEY = SETTINGS["whapi"]["api_key"]
+KEY = settings_of("whapi")["api_key"]
 PEER = "16505551234@s.whatsapp.net"
 
 
@@ -123,11 +123,15 @@ class TestEnvelope:
             parse(b'{"type": "ready"')
 
     def test_documented_types_are_no_drift(self) -> None:
-        for kind in ("group_join", "group_leave", "group_update", "media", "stories", "poll_update", "schedule"):
+        for kind in ("poll_update", "schedule"):
             parsed = parse({"type": kind, "results": {"a": 1}})
             assert parsed.items[0].data == {"kind": "type", "name": kind}
             assert parsed.items[0].partial
             assert not parsed.notes.drift
+        for kind in ("group_join", "group_leave", "group_update"):
+            (item,) = parse({"type": kind, "results": {}}).items
+            assert item.data == {"kind": "type", "name": kind, "detail": "no group"}
+            assert (item.partial, item.pointer) == (True, "/results")
         assert parse({"type": "teleport", "results": {}}).notes.drift == [("type", "teleport")]
 
 
@@ -371,7 +375,7 @@ class TestMessages:
         def broken(*_: Any) -> Any:
             raise RuntimeError
 
-        monkeypatch.setattr(messages, "map_message", broken)
+        monkeypatch.setattr(messages, "_add_hints", broken)
         (item,) = parse(fixture("text")).items
         assert item.type == "whatsapp.unknown"
         assert item.data == {"kind": "message", "name": "conversation", "detail": "RuntimeError"}
@@ -405,6 +409,11 @@ ROTTED = [
     "text_documented", "group_text_phone_and_lid", "image_buffers", "contacts", "reaction", "flow_reply",
     "referral_ad", "reply_quoting_image", "ephemeral", "edit_wrapped", "undecryptable", "sent_by_api",
     "text_flattened_only", "location_live", "list_reply", "ack_group", "ack_list", "disconnected",
+    "image_every_field", "text_preview_every_field", "context_every_field", "device_record", "media_base64",
+    "menu_native_flow", "menu_carousel", "list", "template", "template_structured", "order", "product", "poll_v5",
+    "poll_results", "poll_vote_encrypted", "poll_update_votes", "event", "sticker_pack", "edit_bare", "edit_encrypted",
+    "revoke_by_admin", "pin", "keep", "control_passed", "call_log", "comment", "group_leave", "group_update_whole",
+    "stub_group_promote", "stub_group_join_request", "album_item",
 ]  # fmt: skip
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from providers.whapi import WhapiAdapter, WhapiSettings
 from providers.wire import load_json
-from tests.golden import SETTINGS, payloads
+from tests.golden import payloads, settings_of
 
-KEY = SETTINGS["whapi"]["api_key"]
+KEY = settings_of("whapi")["api_key"]
 
 
 def adapter(**settings: Any) -> WhapiAdapter:

@@ -13,15 +13,18 @@ from typing import TypeVar
 import click
 from pydantic import BaseModel, ValidationError
 
+from gateway import lossless
 from gateway.cli.failures import config_problems
 from gateway.config.errors import suggestion
 from gateway.config.explain import explain_briefly
 from gateway.config.load import load_source
 from gateway.config.model import NAME, Channel, Source
 from gateway.config.secrets import placeholders
+from gateway.lossless.report import described, table
 from gateway.raw import cut_raw
 from gateway.stamp import Event, SourceStamp, compose, stamp
-from providers import Malformed, RawRequest, load_adapters
+from providers import Adapter, Malformed, RawRequest, load_adapters
+from providers.wire import dump_json
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -69,6 +72,9 @@ def _instant(context: click.Context, parameter: click.Parameter, given: str | No
               "Its secrets need not be there.")  # fmt: skip
 @click.option("--raw", type=click.Choice(list(RAW)), default="unknown", show_default=True,
               help="Whether events carry the provider's own JSON.")  # fmt: skip
+@click.option("--explain", is_flag=True,
+              help="Instead of events, say where each leaf of a body went: found by changing it.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="With --explain: a JSON object per leaf, one per line.")
 @click.option("--lines", is_flag=True, help="Each line of a FILE is a body (JSON Lines).")
 @click.option(
     "--received-at",
@@ -87,10 +93,15 @@ def command(
     channel: dict[str, str],
     config: Path | None,
     raw: str,
+    explain: bool,
+    as_json: bool,
     lines: bool,
     received_at: datetime,
 ) -> None:
     """Turn webhook bodies into events, one per line. Works offline, and asks for no proof of origin.
+
+    With --explain it says instead where each leaf of a body went: into which part of an event, only into raw,
+    nowhere on purpose (noise), or nowhere at all (lost).
 
     Each FILE holds one body; without a FILE, or for -, it is read from standard input. What cannot be read is
     named on stderr, the other files are still done, and the command ends with 1.
@@ -102,7 +113,15 @@ def command(
         origin = _described(provider, tenant, source or provider, settings, channel)
     else:
         raise click.UsageError("give --provider, or --config with --tenant and --source")
-    results = [_print_events(path, origin, lines, received_at, RAW[raw]) for path in files or (STDIN,)]
+    if as_json and not explain:
+        raise click.UsageError("--json goes with --explain; events are JSON anyway")
+
+    def told(body: bytes) -> Iterator[bytes | str]:
+        if explain:
+            return explanation(origin.adapter, body, as_json)
+        return events(origin, body, received_at, RAW[raw])
+
+    results = [_print_file(path, origin.provider, lines, told) for path in files or (STDIN,)]
     context.exit(0 if all(results) else 1)
 
 
@@ -115,14 +134,18 @@ def events(source: Source, body: bytes, received_at: datetime, wants_raw: Callab
     origin = SourceStamp(source.tenant, source.name, source.provider, uid=source.uid, channel=dict(source.channel))
     received_ms = int(received_at.timestamp() * 1000)
     for event in stamp(origin, adapter.parse(request), receipt_id=receipt_id, received_ms=received_ms):
-        raw = cut_raw(request.json(), event.pointer, adapter.media_secrets) if wants_raw(event) else None
-        yield compose(event.head, event.data, {}, raw)
+        raw = cut_raw(request.json(), event.pointer, adapter.media_secrets, adapter.bulky) if wants_raw(event) else None
+        yield compose(event.head, event.data, raw=raw)
 
 
-def _print_events(
-    path: Path, source: Source, lines: bool, received_at: datetime, wants_raw: Callable[[Event], bool]
-) -> bool:
-    """Print the events of a file; False if it, or a line of it, cannot be read."""
+def explanation(adapter: Adapter, body: bytes, as_json: bool) -> Iterator[str]:
+    """Where each leaf of a body went, and a line that sums up; as JSON, the leaves alone. Raises Malformed."""
+    leaves = lossless.explain(adapter, body)
+    return (dump_json(described(leaf)).decode() for leaf in leaves) if as_json else table(leaves)
+
+
+def _print_file(path: Path, provider: str, lines: bool, told: Callable[[bytes], Iterator[bytes | str]]) -> bool:
+    """Print what is told of each body of a file; False if it, or a line of it, cannot be read."""
     try:
         content = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
     except OSError as error:
@@ -132,10 +155,10 @@ def _print_events(
     good = True
     for place, body in _by_line(name, content) if lines else [(name, content)]:
         try:
-            for event in events(source, body, received_at, wants_raw):
-                click.echo(event)
+            for line in told(body):
+                click.echo(line)
         except Malformed as error:
-            click.echo(f"{place}: {_reason(error, source.provider)}", err=True)
+            click.echo(f"{place}: {_reason(error, provider)}", err=True)
             good = False
     return good
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -19,17 +19,21 @@ from providers.base import (
     Unauthorized,
     matching_secret,
 )
+from providers.shapes.baileys.noise import BULKY, NOISE, SECRETS
+from providers.shapes.redaction import Redactor
 from providers.whapi.connection import connection_item
-from providers.whapi.messages import message_items
-from providers.whapi.redaction import MEMBER, Redactor
+from providers.whapi.groups import KINDS as GROUP_KINDS
+from providers.whapi.groups import group_items
+from providers.whapi.messages import REPEATING, message_items
+from providers.whapi.polls import vote_items, votes_of
 from providers.whapi.statuses import SURFACES, ack_items
 from providers.wire import Object, as_object, dump_json, load_json
 
+MEMBER = "apiKey"
 _CONNECTION = frozenset({"ready", "change_state", "disconnected"})
-_LIKE_MESSAGE = frozenset({"media", "stories"})
+_MESSAGES = frozenset({"message", "media", "stories"})
+_LIKE_MESSAGE = frozenset({"poll_update", "schedule"})
 """Types that WHAPI's pages name without an example; they are messages where they look like one."""
-_UNMAPPED = _LIKE_MESSAGE | {"group_join", "group_leave", "group_update", "poll_update", "schedule"}
-"""Documented, and so no drift."""
 
 
 class WhapiSettings(SourceSettings):
@@ -53,12 +57,17 @@ class WhapiAdapter(Adapter):
     Settings = WhapiSettings
     settings: WhapiSettings
     max_body = 32 * 1024 * 1024
-    media_secrets: ClassVar[frozenset[str]] = frozenset({"mediaKey", "messageSecret", "botMessageSecret"})
-    """The last two decrypt what is attached to a message later: votes, edits, comments."""
+    media_secrets: ClassVar[frozenset[str]] = SECRETS
+    bulky: ClassVar[frozenset[str]] = BULKY
+    noise_members: ClassVar[Mapping[str, str]] = {
+        **NOISE,
+        "/results/apiKey": "the provider's credential: taken out before anything is stored",
+        **dict.fromkeys((f"/results/{member}" for member in REPEATING), "repeats what the raw message says"),
+    }
 
     def __init__(self, settings: WhapiSettings) -> None:
         super().__init__(settings)
-        self._redactor = Redactor(key.get_secret_value() for key in settings.api_key)
+        self._redactor = Redactor(MEMBER, (key.get_secret_value() for key in settings.api_key))
 
     def prove(self, request: RawRequest) -> Proof | None:
         """What is no envelope carries no key, and leaves the proof to the path token, if one is set."""
@@ -92,25 +101,32 @@ class WhapiAdapter(Adapter):
 
     def items(self, request: RawRequest, notes: Notes) -> Iterator[Item]:
         kind, results = _results(request)
-        scale = self.settings.ack_scale
-        if kind == "message" or (kind in _LIKE_MESSAGE and type(results.get("key")) is dict):
-            yield from message_items(results, scale, notes)
+        if kind in _MESSAGES or (kind in _LIKE_MESSAGE and type(results.get("message")) is dict):
+            yield from message_items(kind, results, self.settings.ack_scale, notes)
         elif kind in SURFACES:
-            yield from ack_items(kind, results, scale, notes)
+            yield from ack_items(kind, results, self.settings.ack_scale, notes)
+        elif kind in GROUP_KINDS:
+            yield from group_items(kind, results, notes)
         elif kind in _CONNECTION:
             yield connection_item(kind, results, notes)
+        elif kind == "poll_update" and votes_of(results)[0]:
+            yield from vote_items(results, notes)
         else:
-            if kind not in _UNMAPPED:
-                notes.drifted("type", kind)
-            yield Item(
-                type="whatsapp.unknown",
-                data={"kind": "type", "name": kind},
-                identity=None,
-                time_ms=None,
-                lane=("other",),
-                pointer="/results",
-                partial=True,
-            )
+            yield _unknown(kind, notes)
+
+
+def _unknown(kind: str, notes: Notes) -> Item:
+    if kind not in _LIKE_MESSAGE:
+        notes.drifted("type", kind)
+    return Item(
+        type="whatsapp.unknown",
+        data={"kind": "type", "name": kind},
+        identity=None,
+        time_ms=None,
+        lane=("other",),
+        pointer="/results",
+        partial=True,
+    )
 
 
 def _results(request: RawRequest) -> tuple[str, Object]:

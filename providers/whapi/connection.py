@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from providers.base import Item, Notes
-from providers.shapes.baileys.values import Fields, Reading
+from providers.shapes.baileys.reading import Reading, Table
 from providers.wire import Object, as_bool, as_text
 
 STATES = {
@@ -12,20 +12,22 @@ STATES = {
     "SERVICE_OFF": "disconnected",
     "PAIRING": "pairing",
 }
-_FIELDS: Fields = (
-    ("state", "provider_state", as_text),
-    ("reason", "reason", as_text),
-    ("message", "text", as_text),
-    ("reconnect", "reconnecting", as_bool),
-)
-_KNOWN = frozenset({"apiKey", *(member for member, _, _ in _FIELDS)})
+_FIELDS: Table = {
+    "apiKey": None,
+    "reconnect": None,
+    "state": ("provider_state", as_text),
+    "reason": ("reason", as_text),
+    "message": ("text", as_text),
+}
 
 
 def connection_item(kind: str, results: Object, notes: Notes) -> Item:
     """What the event's type fixes is fixed; `change_state` says its state in a word."""
     reading = Reading(notes)
-    reading.check(results, _KNOWN, kind)
-    found = reading.take(results, _FIELDS)
+    found = reading.read(results, _FIELDS, kind)
+    reconnecting = reading.one(results, "reconnect", as_bool)
+    if reconnecting is not None:
+        found["reconnecting"] = reconnecting
     if kind == "ready":
         state = "connected"
         found.setdefault("provider_state", kind)

@@ -71,9 +71,27 @@ def party(jids: Iterable[str], fallback: str = UNKNOWN) -> Object:
     return found
 
 
+def party_of_normal(jid: str) -> Object:
+    """Who a single normal JID says it is."""
+    phone = phone_of(jid)
+    if phone:
+        return {"id": phone, "phone": phone}
+    lid = lid_of(jid)
+    return {"id": lid, "lid": lid} if lid else {"id": jid}
+
+
+def agrees(found: Object, address: str) -> bool:
+    """Whether an address is one of those that the party has."""
+    jid = normal_jid(address)
+    phone, lid = phone_of(jid), lid_of(jid)
+    if phone:
+        return bool(found.get("phone") == phone)
+    return bool(found.get("lid") == lid) if lid else bool(found["id"] == jid)
+
+
 def party_of(jid: str) -> Object:
     """Who a single JID says it is."""
-    return party((jid,), jid)
+    return party_of_normal(normal_jid(jid))
 
 
 def conversation_of(given: str, peer: Object | None = None) -> Object:

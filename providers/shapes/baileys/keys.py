@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from providers.shapes.baileys.jids import SELF, UNKNOWN, conversation_of, is_phone, kind_of, normal_jid, party
-from providers.shapes.baileys.values import Reading
+from providers.shapes.baileys.jids import (
+    SELF,
+    UNKNOWN,
+    agrees,
+    conversation_of,
+    is_phone,
+    kind_of,
+    normal_jid,
+    party,
+    party_of_normal,
+)
+from providers.shapes.baileys.noise import NOISE
+from providers.shapes.baileys.reading import Reading
+from providers.shapes.baileys.values import says_nothing
 from providers.wire import Object, as_text
 
 _PEER = ("senderPn", "remoteJidAlt", "remoteJid", "senderLid", "previousRemoteJid")
@@ -15,17 +26,19 @@ _AUTHOR = (
     "senderLid",
 )  # fmt: skip
 _KNOWN = frozenset({
-    *_PEER, *_AUTHOR, "id", "fromMe", "isViewOnce", "remoteJidUsername", "participantUsername",
-    "addressingMode", "cleanedSenderPn", "cleanedParticipantPn",
+    *_PEER, *_AUTHOR, "id", "fromMe", "isViewOnce", "remoteJidUsername", "participantUsername", "server_id",
+    "addressingMode",
 })  # fmt: skip
-"""The last few only repeat the others."""
+_JUST_A_CHAT = frozenset({"remoteJid", "fromMe", "id"})
 
 
 @dataclass(slots=True)
 class MessageKey:
-    """`chat` is the normal JID, empty where the key has none; the parties are as in the event."""
+    """`given` is the chat's JID as it came, `chat` the normal one, both empty where the key has none. The parties are
+    as in the event."""
 
     id: str
+    given: str
     chat: str
     kind: str
     from_me: bool
@@ -33,6 +46,7 @@ class MessageKey:
     sender: Object
     recipient: Object | None
     view_once: bool
+    server_id: str | None = None
 
     @property
     def subject(self) -> str | None:
@@ -48,28 +62,30 @@ class MessageKey:
 
 
 def read_key(key: Object, reading: Reading) -> MessageKey:
-    """Read a message key.
+    """Read a message key. The reading then knows the chat.
 
     In a private chat every address of the key is the other person's, even where we wrote; in a group the
     participant is who wrote, us included.
     """
-    reading.check(key, _KNOWN, "key")
-    given = reading.one(key, "remoteJid", as_text) or ""
-    chat = normal_jid(given)
+    if not key.keys() <= _KNOWN:
+        _check(key, reading)
+    given = _text(key, "remoteJid", reading)
+    reading.chat = chat = normal_jid(given)
     kind = kind_of(chat)
     from_me = key.get("fromMe") is True
     recipient = None
     if kind == "direct":
-        peer = party(_addresses(key, _PEER, reading), chat or UNKNOWN)
+        peer = _party(key, _PEER, chat or UNKNOWN, reading)
         _add_username(peer, key.get("remoteJidUsername"))
         sender, recipient = ({"id": SELF}, peer) if from_me else (peer, None)
-        conversation = conversation_of(given, peer)
+        conversation = {"id": peer["id"], "kind": kind, "provider_id": given} if given else conversation_of("")
     else:
-        sender = party(_addresses(key, _AUTHOR, reading), _author_fallback(key, chat, kind, from_me))
+        sender = _party(key, _AUTHOR, _author_fallback(key, chat, kind, from_me), reading)
         _add_username(sender, key.get("participantUsername"))
         conversation = conversation_of(given)
     return MessageKey(
-        id=reading.one(key, "id", as_text) or "",
+        id=_text(key, "id", reading),
+        given=given,
         chat=chat,
         kind=kind,
         from_me=from_me,
@@ -77,7 +93,20 @@ def read_key(key: Object, reading: Reading) -> MessageKey:
         sender=sender,
         recipient=recipient,
         view_once=key.get("isViewOnce") is True,
+        server_id=reading.one(key, "server_id", as_text) if "server_id" in key else None,
     )
+
+
+def _text(key: Object, member: str, reading: Reading) -> str:
+    value = key.get(member)
+    return value if type(value) is str else reading.one(key, member, as_text) or ""
+
+
+def _check(key: Object, reading: Reading) -> None:
+    """Members that nobody knows."""
+    for name in key.keys() - _KNOWN:
+        if name not in NOISE and not says_nothing(key[name]):
+            reading.unmapped("member", f"key.{name}")
 
 
 def _author_fallback(key: Object, chat: str, kind: str, from_me: bool) -> str:
@@ -89,11 +118,19 @@ def _author_fallback(key: Object, chat: str, kind: str, from_me: bool) -> str:
     return chat if kind == "channel" else UNKNOWN
 
 
-def _addresses(key: Object, members: tuple[str, ...], reading: Reading) -> Iterator[str]:
+def _party(key: Object, members: tuple[str, ...], fallback: str, reading: Reading) -> Object:
+    """Who the key's addresses say it is, best first. Two that contradict are told."""
+    if members is _PEER and key.keys() <= _JUST_A_CHAT:
+        return party_of_normal(fallback)
+    addresses = []
     for member in members:
-        value = reading.one(key, member, as_text)
+        value = reading.one(key, member, as_text) if member in key else None
         if value:
-            yield f"{value}@s.whatsapp.net" if member.endswith("Pn") and is_phone(value) else value
+            addresses.append(f"{value}@s.whatsapp.net" if member.endswith("Pn") and is_phone(value) else value)
+    found = party(addresses, fallback)
+    if len(addresses) > 1 and not all(agrees(found, address) for address in addresses):
+        reading.unmapped("conflict", "key")
+    return found
 
 
 def _add_username(person: Object, value: object) -> None:

@@ -1,11 +1,8 @@
-"""Meta's vocabulary: people, messages and statuses, as the Cloud API and the On-Premises API both speak it.
+"""Meta's vocabulary: what the Cloud API, the On-Premises API and those who pass them on all speak.
 
-`Scope` says whose webhooks they are, `value_items` maps them.
+`envelope_items` maps the body of a Cloud API webhook, `bare_items` that of an On-Premises client.
 """
 
-from providers.shapes.meta.parties import People, displayed, e164
-from providers.shapes.meta.reading import Draft, Table
-from providers.shapes.meta.scope import Scope
-from providers.shapes.meta.value import leftovers, value_items
+from providers.shapes.meta.envelope import BARE_NOISE, ENVELOPE_NOISE, bare_items, envelope_items
 
-__all__ = ["Draft", "People", "Scope", "Table", "displayed", "e164", "leftovers", "value_items"]
+__all__ = ["BARE_NOISE", "ENVELOPE_NOISE", "bare_items", "envelope_items"]

@@ -12,12 +12,18 @@ from typing import Any
 from providers.base import Identity
 from providers.wire import Object, as_int, as_list, as_object, as_text, dump_json, timestamp_ms
 
-INBOUND = "0"
+INBOUND, OUTBOUND = "0", "1"
 
 
-def message_identity(channel_key: str, message: Object) -> Identity | None:
+def message_identity(channel_key: str, message: Object, from_me: str = INBOUND) -> Identity | None:
     message_id = as_text(message.get("id"))
-    return Identity("M", (channel_key, "", INBOUND, message_id)) if message_id else None
+    return Identity("M", (channel_key, "", from_me, message_id)) if message_id else None
+
+
+def history_identity(message: Object, phase: str, *, media: bool) -> Identity | None:
+    """A historical message comes once without its file and once with it, and again in another phase."""
+    message_id = as_text(message.get("id"))
+    return Identity("H", (message_id, phase, "media" if media else "")) if message_id else None
 
 
 def status_identity(status: Object) -> Identity | None:
@@ -29,12 +35,18 @@ def status_identity(status: Object) -> Identity | None:
     return Identity("S", (message_id, word, group_participant(status) or "", "", error_code))
 
 
-def change_identity(account_id: str | None, field: str, value: Any, entry_time: Any) -> Identity | None:
-    """Only where the entry has a time: without one, a change made twice would look like a duplicate."""
-    if timestamp_ms(entry_time) is None or as_int(entry_time) is None:
+def call_identity(call: Object, word: str | None, file_id: str | None = None) -> Identity | None:
+    """One call is reported several times: by the word of the report, and a recording by its file."""
+    call_id = as_text(call.get("id"))
+    return Identity("C", (call_id, word or "", file_id or "")) if call_id else None
+
+
+def change_identity(account_id: str | None, field: str, value: Any, time: Any) -> Identity | None:
+    """Only where there is a time: without one, a change made twice would look like a duplicate."""
+    if timestamp_ms(time) is None or as_int(time) is None:
         return None
     content = hashlib.sha256(dump_json(value, sort_keys=True)).hexdigest()
-    return Identity("A", (account_id or "", field, content, str(as_int(entry_time))))
+    return Identity("A", (account_id or "", field, content, str(as_int(time))))
 
 
 def status_word(status: Object) -> str:
@@ -44,8 +56,11 @@ def status_word(status: Object) -> str:
 
 
 def group_participant(status: Object) -> str | None:
-    """Whom a status in a group is about; the member is spelt in two ways on Meta's pages."""
-    return as_text(status.get("recipient_participant_id")) or as_text(status.get("participant_recipient_id"))
+    """Whom a status in a group is about: by number, whose member is spelt in two ways, or else by user id."""
+    return next((who for name in _PARTICIPANT if (who := as_text(status.get(name)))), None)
+
+
+_PARTICIPANT = ("recipient_participant_id", "participant_recipient_id", "recipient_participant_user_id")
 
 
 def first_error_code(status: Object) -> str:

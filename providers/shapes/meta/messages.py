@@ -1,28 +1,29 @@
-"""One element of `messages`: a message received, or a system message about a person or a group."""
+"""One element of `messages` or `message_echoes`, or a message of the past: what somebody wrote, or did by a message."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from providers.base import Item
-from providers.shapes.meta.contents import read_content
-from providers.shapes.meta.identity import message_identity
-from providers.shapes.meta.parties import party, phones
-from providers.shapes.meta.reading import Draft, Table
+from providers.base import Identity, Item
+from providers.shapes.meta.contents import FILES, read_content
+from providers.shapes.meta.identity import INBOUND, OUTBOUND, history_identity, message_identity
+from providers.shapes.meta.parties import e164, party, phones
+from providers.shapes.meta.reading import Draft, Table, unix_ms
 from providers.shapes.meta.scope import Scope, chat_of
-from providers.shapes.meta.system import system_item
-from providers.wire import Object, as_bool, as_object, as_rfc3339, as_text, timestamp_ms
+from providers.wire import EMPTY, Object, as_bool, as_object, as_rfc3339, as_text, timestamp_ms
 
-ERROR: Table = {
-    "code": ("code", as_text),
-    "title": ("title", as_text),
-    "message": ("message", as_text),
-    "details": ("details", as_text),
-    "error_data": {"details": ("details", as_text)},
-    "href": ("href", as_text),
-}
+ERROR = Table(
+    {
+        "code": ("code", as_text),
+        "title": ("title", as_text),
+        "message": ("message", as_text),
+        "details": ("details", as_text),
+        "error_data": {"details": ("details", as_text)},
+        "href": ("href", as_text),
+    }
+)
 
-REFERRAL: Table = {
+REFERRAL = Table({
     **{
         name: (name, as_text)
         for name in (
@@ -33,134 +34,257 @@ REFERRAL: Table = {
     "image": {"id": ("media_id", as_text)},
     "video": {"id": ("media_id", as_text)},
     "welcome_message": {"text": ("welcome_text", as_text)},
-}  # fmt: skip
+})  # fmt: skip
 
-CONTEXT: Table = {
-    "from": ("from", as_text),
-    "from_user_id": ("from_user_id", as_text),
-    "from_parent_user_id": ("from_parent_user_id", as_text),
-    "id": ("message_id", as_text),
-    "forwarded": ("forwarded", as_bool),
-    "frequently_forwarded": ("frequently_forwarded", as_bool),
-    "referred_product": (
-        "product",
-        {"catalog_id": ("catalog_id", as_text), "product_retailer_id": ("product_retailer_id", as_text)},
-    ),
-    "mentions": ("mentions", phones),
-    "group_id": ("group_id", as_text),
-}
+CONTEXT = Table(
+    {
+        "from": ("from", as_text),
+        "from_user_id": ("from_user_id", as_text),
+        "from_parent_user_id": ("from_parent_user_id", as_text),
+        "id": ("message_id", as_text),
+        "forwarded": ("forwarded", as_bool),
+        "frequently_forwarded": ("frequently_forwarded", as_bool),
+        "referred_product": (
+            "product",
+            {"catalog_id": ("catalog_id", as_text), "product_retailer_id": ("product_retailer_id", as_text)},
+        ),
+        "mentions": ("mentions", phones),
+        "group_id": ("group_id", as_text),
+    }
+)
 
-IDENTITY: Table = {
-    "hash": ("hash", as_text),
-    "acknowledged": ("acknowledged", as_bool),
-    "created_timestamp": ("created_at", as_rfc3339),
-}
+IDENTITY = Table(
+    {
+        "hash": ("hash", as_text),
+        "acknowledged": ("acknowledged", as_bool),
+        "created_timestamp": ("created_at", as_rfc3339),
+    }
+)
 
-MESSAGE: Table = {
-    "id": ("id", as_text),
-    "type": ("type", as_text),
-    "from": ("from", as_text),
-    "from_user_id": ("from_user_id", as_text),
-    "from_bsuid": ("from_user_id", as_text),
-    "from_parent_user_id": ("from_parent_user_id", as_text),
-    "timestamp": ("time_ms", timestamp_ms),
-    "group_id": ("group_id", as_text),
-    "context": ("context", CONTEXT),
-    "referral": ("referral", REFERRAL),
-    "errors": ("errors", [ERROR]),
-    "identity": ("identity", IDENTITY),
-}
+MESSAGE = Table(
+    {
+        "id": ("id", as_text),
+        "type": ("type", as_text),
+        "from": ("from", as_text),
+        "from_user_id": ("from_user_id", as_text),
+        "from_bsuid": ("from_user_id", as_text),
+        "from_parent_user_id": ("from_parent_user_id", as_text),
+        "from_logical_id": ("logical_sender_id", as_text),
+        "to": ("to", as_text),
+        "to_user_id": ("to_user_id", as_text),
+        "to_parent_user_id": ("to_parent_user_id", as_text),
+        "timestamp": ("time_ms", unix_ms),
+        "group_id": ("group_id", as_text),
+        "context": ("context", CONTEXT),
+        "referral": ("referral", REFERRAL),
+        "errors": ("errors", [ERROR]),
+        "identity": ("identity", IDENTITY),
+        "message_creation_type": ("created_by", as_text),
+        "history_context": {"status": ("past_status", as_text)},
+    }
+)
 """What stands beside the object that is named like the message's type."""
 
+FACTS = ("referral", "errors", "identity", "logical_sender_id", "created_by")
+_PLAIN = frozenset({"id", "type", "from", "time_ms", "context"})
+"""What most messages have, and no more."""
+PAST_STATUSES = {
+    "DELIVERED": "delivered", "ERROR": "failed", "PENDING": "pending",
+    "PLAYED": "played", "READ": "read", "SENT": "sent",
+}  # fmt: skip
 
-def message_item(scope: Scope, raw: Any, pointer: str) -> Item:
-    """The item of one element, whatever the element is."""
-    if type(raw) is not dict:
-        return unmapped_message("not an object", scope, raw, pointer)
-    draft = Draft(scope.notes)
+
+_IN_EPHEMERAL = ("text", *sorted(FILES))
+"""A message that disappears says so by its type, and what it is by the member that it has."""
+
+
+class Way(NamedTuple):
+    """Which way a message went, and what names its chat."""
+
+    type: str
+    direction: str
+    from_me: str
+    chat: tuple[str, ...]
+
+
+RECEIVED = Way("whatsapp.message.received", "inbound", INBOUND, ("group_id", "from", "from_user_id"))
+ECHOED = Way("whatsapp.message.echoed", "outbound", OUTBOUND, ("group_id", "to", "to_user_id"))
+
+
+class Past(NamedTuple):
+    """What the history that a message is part of tells of it. `thread`: the id of its chat."""
+
+    facts: Object
+    phase: str
+    thread: str | None = None
+
+
+class Said:
+    """One message in the making: what was read of it, and between whom it went."""
+
+    __slots__ = (
+        "conversation", "draft", "ephemeral", "head", "kind", "past", "raw", "recipient", "scope", "sender", "way"
+    )  # fmt: skip
+
+    def __init__(self, scope: Scope, raw: Object, way: Way, past: Past | None) -> None:
+        self.scope = scope
+        self.raw = raw
+        self.way = way
+        self.past = past
+        kind = as_text(raw.get("type"))
+        self.ephemeral = kind == "ephemeral"
+        if self.ephemeral:
+            kind = next((name for name in _IN_EPHEMERAL if name in raw), kind)
+        self.kind = kind
+        self.draft = draft = Draft(scope.notes)
+        self.head = head = draft.read(raw, MESSAGE, "messages", kind)
+        context = head.get("context")
+        if context and "group_id" in context:
+            draft.put(head, "group_id", context.pop("group_id"), "messages.context.group_id")
+        self.recipient: Object | None = None
+        self.sender: Object | None
+        self.conversation: Object | None
+        if way is RECEIVED:
+            self._received()
+        else:
+            self._echoed()
+
+    def item(self, event: str, data: Object, pointer: str) -> Item:
+        """The item of an event in the message's conversation."""
+        conversation, sender, scope = self.conversation, self.sender, self.scope
+        assert conversation is not None
+        person = sender if self.way is RECEIVED else self.recipient
+        return Item(
+            event,
+            data,
+            identity_of(scope, self.raw, self.way, self.past),
+            self.head.get("time_ms"),
+            ("chat", scope.channel_key, chat_of(self.head, self.way.chat) or conversation["id"]),
+            pointer,
+            conversation["id"],
+            person["id"] if person else None,
+            scope.route,
+            self.draft.partial,
+        )
+
+    def between(self) -> Object:
+        """Channel, conversation, sender and, where the message names one, recipient."""
+        data: Object = {"channel": self.scope.channel, "conversation": self.conversation, "sender": self.sender}
+        if self.recipient:
+            data["recipient"] = self.recipient
+        return data
+
+    def facts(self) -> Object:
+        """What is said of the message, whatever it contains."""
+        head = self.head
+        facts: Object = {"direction": self.way.direction}
+        if "id" in head:
+            facts["id"] = head["id"]
+        context = head.get("context")
+        if context:
+            reply_to = _reply_to(context)
+            if reply_to:
+                facts["reply_to"] = reply_to
+            facts |= context
+            if "frequently_forwarded" in context:
+                facts["forwarded"] = True
+        if not head.keys() <= _PLAIN:
+            facts |= {name: head[name] for name in FACTS if name in head}
+        if self.past or "past_status" in head:
+            facts["historical"] = self._historical()
+        if self.ephemeral:
+            facts["ephemeral"] = True
+        if self.scope.standby:
+            facts["standby"] = True
+        return facts
+
+    def _received(self) -> None:
+        head = self.head
+        named = head.get("from"), head.get("from_user_id"), head.get("from_parent_user_id")
+        self.sender = party(*named, self.scope.people.describe(*named))
+        if "to" in head or "to_user_id" in head:
+            self.recipient = party(head.get("to"), head.get("to_user_id"), head.get("to_parent_user_id"))
+        self.conversation = self._chat(self.sender, named[0] or named[1])
+
+    def _echoed(self) -> None:
+        """The business's own message. Where a page has mixed up both ends, the other one is the person."""
+        head, own = self.head, self.scope.own
+        ends = {
+            end: (head.get(end), head.get(f"{end}_user_id"), head.get(f"{end}_parent_user_id"))
+            for end in ("from", "to")
+        }
+        person = "from" if own and e164(ends["to"][0]) == own != e164(ends["from"][0]) else "to"
+        described = {person: self.scope.people.describe(*ends[person])}
+        self.sender = party(*ends["from"], described.get("from", EMPTY)) or party(own) or {"id": "self"}
+        self.recipient = party(*ends["to"], described.get("to", EMPTY))
+        self.conversation = self._chat(
+            self.sender if person == "from" else self.recipient, ends[person][0] or ends[person][1]
+        )
+
+    def _chat(self, person: Object | None, given: str | None) -> Object | None:
+        group_id = self.head.get("group_id")
+        if group_id:
+            return {"id": group_id, "kind": "group"}
+        thread = self.past.thread if self.past else None
+        if thread and (person is None or not {thread, e164(thread)} & set(person.values())):
+            return direct(e164(thread) or thread, thread)
+        return direct(person["id"], given) if person else None
+
+    def _historical(self) -> Object:
+        historical = dict(self.past.facts) if self.past else {}
+        status = self.head.get("past_status")
+        if status:
+            if status not in PAST_STATUSES:
+                self.draft.drifted("value", f"messages.history_context.status={status}")
+            historical["status"] = PAST_STATUSES.get(status, status.lower())
+        return historical
+
+
+def identity_of(scope: Scope, raw: Object, way: Way, past: Past | None) -> Identity | None:
+    if past is None:
+        return message_identity(scope.channel_key, raw, way.from_me)
     kind = as_text(raw.get("type"))
-    head = draft.read(raw, MESSAGE, "messages", skip=kind)
-    context = head.get("context", {})
-    group_id = context.pop("group_id", None)
-    if group_id:
-        draft.put(head, "group_id", group_id, "messages.context.group_id")
-    sender = _sender(scope, head)
-    if kind == "system":
-        head["system"] = as_object(raw.get("system"))
-        item = system_item(scope, draft, head, sender, pointer)
-        if item is not None:
-            return item
-    if sender is None:
-        return unmapped_message("no sender", scope, raw, pointer)
-    conversation = _conversation(head, sender)
-    return Item(
-        type="whatsapp.message.received",
-        data={
-            "channel": scope.channel,
-            "conversation": conversation,
-            "sender": sender,
-            "message": _message(kind, raw, head, context, draft),
-        },
-        identity=message_identity(scope.channel_key, raw),
-        time_ms=head.get("time_ms"),
-        lane=scope.chat_lane(chat_of(head) or conversation["id"]),
-        pointer=pointer,
-        subject=conversation["id"],
-        party=sender["id"],
-        route=scope.route,
-        partial=draft.partial,
-    )
+    return history_identity(raw, past.phase, media=kind in FILES and bool(raw.get(kind or "")))
 
 
-def unmapped_message(detail: str, scope: Scope, raw: Any, pointer: str) -> Item:
+def message_data(said: Said) -> Object:
+    """Data of a message received or echoed."""
+    data = said.between()
+    data["message"] = message = said.facts()
+    message["content"] = _content(said.kind, said)
+    return data
+
+
+def unmapped_message(
+    detail: str, scope: Scope, raw: Any, pointer: str, way: Way = RECEIVED, past: Past | None = None
+) -> Item:
     """What is no message to us; it keeps the id that the message will have once it can be mapped."""
-    message = raw if type(raw) is dict else {}
+    message = as_object(raw)
     return scope.unknown(
         "message",
         pointer,
         name=as_text(message.get("type")),
         detail=detail,
-        identity=message_identity(scope.channel_key, message),
+        identity=identity_of(scope, message, way, past),
         time_ms=timestamp_ms(message.get("timestamp")),
-        lane=scope.chat_lane(chat_of(message)),
+        lane=scope.chat_lane(chat_of(message, way.chat)),
     )
 
 
-def _sender(scope: Scope, head: Object) -> Object | None:
-    named = head.get("from"), head.get("from_user_id"), head.get("from_parent_user_id")
-    return party(*named, scope.people.describe(*named))
-
-
-def _conversation(head: Object, sender: Object) -> Object:
-    group_id = head.get("group_id")
-    if group_id:
-        return {"id": group_id, "kind": "group"}
-    conversation = {"id": sender["id"], "kind": "direct"}
-    given = head.get("from") or head.get("from_user_id")
-    if given and given != sender["id"]:
+def direct(conversation_id: str, given: str | None) -> Object:
+    conversation = {"id": conversation_id, "kind": "direct"}
+    if given and given != conversation_id:
         conversation["provider_id"] = given
     return conversation
 
 
-def _message(kind: str | None, raw: Object, head: Object, context: Object, draft: Draft) -> Object:
-    message: Object = {"direction": "inbound", "content": _content(kind, raw, draft)}
-    if "id" in head:
-        message["id"] = head["id"]
-    if context:
-        reply_to = _reply_to(context)
-        if reply_to:
-            message["reply_to"] = reply_to
-        message.update(context)
-    for name in ("referral", "errors", "identity"):
-        if name in head:
-            message[name] = head[name]
-    return message
-
-
-def _content(kind: str | None, raw: Object, draft: Draft) -> Object:
+def _content(kind: str | None, said: Said) -> Object:
+    raw = said.raw
     if kind == "system" and (what := as_text(as_object(raw.get("system")).get("type"))):
         kind = f"system.{what}"
-    return read_content(kind, raw.get(kind or ""), draft)
+    return read_content(
+        kind, raw.get(kind) if kind else None, said.draft, failed="errors" in said.head or said.scope.failed
+    )
 
 
 def _reply_to(context: Object) -> Object:

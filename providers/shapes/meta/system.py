@@ -8,31 +8,35 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from providers.base import Item
-from providers.shapes.meta.identity import message_identity
+from providers.shapes.meta.messages import Said, identity_of
 from providers.shapes.meta.parties import party, phones
 from providers.shapes.meta.reading import Draft, Table
-from providers.shapes.meta.scope import Scope, chat_of
-from providers.wire import Object, as_text
+from providers.shapes.meta.scope import chat_of
+from providers.wire import Object, as_object, as_text
 
-PERSONAL: Table = {
-    "type": None,
-    "body": ("text", as_text),
-    "new_wa_id": ("wa_id", as_text),
-    "wa_id": ("wa_id", as_text),
-    "user_id": ("user_id", as_text),
-    "parent_user_id": ("parent_user_id", as_text),
-    "identity": ("identity_hash", as_text),
-    "customer": ("from", as_text),
-    "user": ("from", as_text),
-}
+PERSONAL = Table(
+    {
+        "type": None,
+        "body": ("text", as_text),
+        "new_wa_id": ("wa_id", as_text),
+        "wa_id": ("wa_id", as_text),
+        "user_id": ("user_id", as_text),
+        "parent_user_id": ("parent_user_id", as_text),
+        "identity": ("identity_hash", as_text),
+        "customer": ("from", as_text),
+        "user": ("from", as_text),
+    }
+)
 
-GROUP: Table = {
-    "type": None,
-    "body": ("text", as_text),
-    "group_id": ("group_id", as_text),
-    "operator": ("from", as_text),
-    "users": ("participants", phones),
-}
+GROUP = Table(
+    {
+        "type": None,
+        "body": ("text", as_text),
+        "group_id": ("group_id", as_text),
+        "operator": ("from", as_text),
+        "users": ("participants", phones),
+    }
+)
 
 CONTACT_CHANGES = {
     "user_changed_number": "phone_changed",
@@ -47,6 +51,7 @@ GROUP_CHANGES = {
     "group_ended": "ended",
     "group_user_joined": "joined",
     "group_user_left": "left",
+    "group_user_removed": "removed",
     "group_user_promoted": "promoted",
     "group_user_demoted": "demoted",
     "group_subject_changed": "subject_changed",
@@ -54,7 +59,10 @@ GROUP_CHANGES = {
     "group_icon_changed": "icon_changed",
     "group_icon_deleted": "icon_deleted",
     "group_invite_link_revoked": "invite_link_revoked",
+    "broadcast_list_created": "created",
 }
+GROUP_FAILED = "group_error_"
+"""Begins the names of what could not be done to a group."""
 
 IDENTITY_CHECK = {
     "hash": "identity_hash",
@@ -72,28 +80,27 @@ class Told(NamedTuple):
     person: Object | None
 
 
-def system_item(scope: Scope, draft: Draft, head: Object, sender: Object | None, pointer: str) -> Item | None:
+def system_item(said: Said, pointer: str) -> Item | None:
     """A system message as the change that it reports; None where it is of a kind that has no table."""
-    system = head["system"]
+    scope, draft, head = said.scope, said.draft, said.head
+    system = as_object(said.raw.get("system"))
     kind = as_text(system.get("type")) or ""
     if kind in CONTACT_CHANGES:
-        told = _contact(draft, CONTACT_CHANGES[kind], system, head, sender)
-    elif kind in GROUP_CHANGES:
-        told = _group(draft, GROUP_CHANGES[kind], system, head, sender)
+        told = _contact(draft, CONTACT_CHANGES[kind], system, head, said.sender)
+    elif kind in GROUP_CHANGES or kind.startswith(GROUP_FAILED):
+        told = _group(draft, kind, system, head, said.sender)
     else:
         told = None
     if told is None:
         return None
-    for name in ("context", "referral", "errors"):
-        if head.get(name):
-            draft.drifted("member", f"messages.{name}")
+    draft.unplaced(head, ("context", "referral", "errors", "logical_sender_id", "past_status"), "messages")
     data: Object = {"channel": scope.channel, **told.data}
     if "id" in head:
         data["message_id"] = head["id"]
     return Item(
         type=told.type,
         data=data,
-        identity=message_identity(scope.channel_key, head),
+        identity=identity_of(scope, said.raw, said.way, said.past),
         time_ms=head.get("time_ms"),
         lane=scope.chat_lane(chat_of(head) or told.subject),
         pointer=pointer,
@@ -107,7 +114,7 @@ def system_item(scope: Scope, draft: Draft, head: Object, sender: Object | None,
 def _contact(draft: Draft, kind: str, system: Object, head: Object, sender: Object | None) -> Told | None:
     """`contact` is who the person is now; `from` and `customer` say who it was."""
     found = draft.read(system, PERSONAL, "messages.system")
-    before = _same_person(draft, found, head, sender)
+    before, other = _same_person(found, head, sender)
     after = party(found.get("wa_id"), found.get("user_id"), found.get("parent_user_id"))
     change: Object = {"kind": kind}
     if kind == "identity_changed":
@@ -129,26 +136,32 @@ def _contact(draft: Draft, kind: str, system: Object, head: Object, sender: Obje
     data: Object = {"contact": contact, "change": change}
     if "group_id" in head:
         data["conversation"] = {"id": head["group_id"], "kind": "group"}
+    if other:
+        data["sender"] = other
     return Told("whatsapp.contact.updated", data, contact["id"], contact)
 
 
 def _group(draft: Draft, kind: str, system: Object, head: Object, sender: Object | None) -> Told | None:
     found = draft.read(system, GROUP, "messages.system")
-    group_id = found.get("group_id") or head.get("group_id")
+    group_id = head.setdefault("group_id", found.get("group_id"))
     if not group_id:
         return None
-    draft.put(head, "group_id", group_id, "messages.system.group_id")
     if "identity" in head:
         draft.drifted("member", "messages.identity")
-    actor = _same_person(draft, found, head, sender)
-    change: Object = {"kind": kind}
+    actor, other = _same_person(found, head, sender)
+    change: Object = {"kind": GROUP_CHANGES.get(kind, "failed"), "provider_event": kind}
     if actor:
         change["actor"] = actor
     for name in ("participants", "text"):
         if name in found:
             change[name] = found[name]
-    data: Object = {"conversation": {"id": head["group_id"], "kind": "group"}, "change": change}
-    return Told("whatsapp.group.updated", data, head["group_id"], actor)
+    conversation = {"id": group_id, "kind": "broadcast" if kind.startswith("broadcast") else "group"}
+    if found.get("group_id", group_id) != group_id:
+        conversation["provider_id"] = found["group_id"]
+    data: Object = {"conversation": conversation, "change": change}
+    if other:
+        data["sender"] = other
+    return Told("whatsapp.group.updated", data, group_id, actor)
 
 
 def _same(draft: Draft, one: Object | None, other: Object | None) -> Object | None:
@@ -157,11 +170,9 @@ def _same(draft: Draft, one: Object | None, other: Object | None) -> Object | No
     return one or other
 
 
-def _same_person(draft: Draft, found: Object, head: Object, sender: Object | None) -> Object | None:
-    """Who acted or was: the system object says it too, and it should be the message's sender."""
+def _same_person(found: Object, head: Object, sender: Object | None) -> tuple[Object | None, Object | None]:
+    """Who acted or was, as the system object says; and the message's sender, where that is somebody else."""
     named = found.get("from")
-    if named and named == head.get("from"):
-        return sender
-    if named and sender:
-        draft.drifted("conflict", "messages.system.from")
-    return party(named) or sender
+    if named is None or named == head.get("from"):
+        return sender, None
+    return party(named), sender
