@@ -23,6 +23,7 @@ from gateway.forwarder import Forwarder
 from gateway.ingress import Ingress
 from gateway.ingress import Served as ServedSource
 from gateway.intake import Budget, RateLimit
+from gateway.schemas.serve import Schemas
 from gateway.stamp import SourceStamp
 from gateway.store.base import DestinationRow, SourceRow
 from gateway.store.sqlite import SqliteStore
@@ -64,13 +65,15 @@ class Gateway:
         self._store = store = SqliteStore(config.store.path)
         await store.open()
         self._stack.push_async_callback(store.close)
-        media_secrets = {
-            name
-            for tenant in config.tenants.values()
-            for source in tenant.sources.values()
-            for name in source.adapter.media_secrets
-        }
-        forwarder = await self._stack.enter_async_context(Forwarder(store, self._clock, media_secrets))
+        adapters = [source.adapter for tenant in config.tenants.values() for source in tenant.sources.values()]
+        forwarder = await self._stack.enter_async_context(
+            Forwarder(
+                store,
+                self._clock,
+                media_secrets=frozenset().union(*(adapter.media_secrets for adapter in adapters)),
+                bulky=frozenset().union(*(adapter.bulky for adapter in adapters)),
+            )
+        )
         self._engine = engine = Engine(store, forwarder, self._clock, self._log, self.metrics)
         destinations, sources = await self._register()
         self._ingress = ingress = Ingress(
@@ -82,7 +85,8 @@ class Gateway:
         token = config.admin.token.get_secret_value() if config.admin.token else None
         admin = Admin(store, self.metrics, token, lambda: ingress.draining)
         self.admin_url = await self._listen(web.AppRunner(admin.application(), access_log=None), config.admin.listen)
-        server = web.Server(ingress.handle, access_log=None, keepalive_timeout=KEEPALIVE_S, auto_decompress=False)
+        handle = Schemas(config.origin).before(ingress.handle)
+        server = web.Server(handle, access_log=None, keepalive_timeout=KEEPALIVE_S, auto_decompress=False)
         self._runner = web.ServerRunner(server, shutdown_timeout=config.limits.shutdown)
         self.url = await self._listen(self._runner, config.listen)
         self._log.info(
@@ -95,6 +99,7 @@ class Gateway:
         self._ingress.draining = True
         self._log.info("stopping", in_flight=self._engine.active)
         await self._runner.cleanup()
+        await self._ingress.close()
         await self._engine.stop(self.config.limits.shutdown)
         await self._stack.aclose()
         self._log.info("stopped")

@@ -17,6 +17,7 @@ from aiohttp import web
 from gateway.answers import Answer
 from gateway.clock import Clock
 from gateway.config import Destination, Source
+from gateway.drift import DriftLog
 from gateway.intake import Budget, RateLimit, Refused, Share, read_body
 from gateway.stamp import Event, SourceStamp, new_receipt_id, stamp
 from gateway.store.base import Appended, Receipt, Store, StoreUnavailable, Submission
@@ -84,12 +85,17 @@ class Ingress:
         self._origin = origin
         self._max_items = max_items
         self._budget = budget
+        self._drift = DriftLog(store, clock)
         self.draining = False
         self._proofs = Children(metrics.proofs)
         self._events = Children(metrics.events)
         self._requests = Children(metrics.requests)
         self._request_seconds = Children(metrics.request_seconds)
         metrics.inflight_bytes.set_function(lambda: budget.used)
+
+    async def close(self) -> None:
+        """Write down what is not written yet, once no request comes any more and before the store is closed."""
+        await self._drift.close()
 
     async def handle(self, request: web.BaseRequest) -> Answer:
         started = time.perf_counter()
@@ -182,6 +188,8 @@ class Ingress:
             wide["error"] = str(error)
             raise Refused(503, "store_unavailable", retry_after_s=STORE_RETRY_S) from error
         self._count(served, mapped, appended, wide)
+        if mapped.notes.drift:
+            self._drift.saw(served.source.adapter, raw.with_body(mapped.body), mapped.notes.drift, received_ms)
         stored = sum(appended.stored)
         return Answer(200, b'{"events":%d,"duplicates":%d}' % (stored, len(appended.stored) - stored))
 

@@ -21,7 +21,8 @@ COMMANDS = {
     "send": "Send sample webhooks to a gateway, signed as the provider does.",
     "demo": "Show the whole way of an event, in one terminal.",
     "normalize": "Turn webhook bodies into events, offline.",
-    "schema": "Print the JSON Schema of events.",
+    "drift": "List what providers sent that their adapters do not know.",
+    "schema": "Print the schema of events, or the documents for AsyncAPI and OpenAPI.",
     "version": "Print the version.",
 }
 """Every command and its short help. Its module is named like it and offers `command`."""

@@ -150,6 +150,18 @@ class Count(NamedTuple):
     oldest_ms: int | None
 
 
+class DriftSample(NamedTuple):
+    """Something that an adapter did not know: how often it was seen, and its shape as masked JSON."""
+
+    provider: str
+    kind: str
+    name: str
+    first_ms: int
+    last_ms: int
+    seen: int
+    sample: bytes | None
+
+
 class Store(Protocol):
     """The port. `party_key` keys the hashes that stand for people."""
 
@@ -200,6 +212,14 @@ class Store(Protocol):
         ...
 
     async def counts(self) -> list[Count]: ...
+
+    async def keep_drift(self, samples: Sequence[DriftSample]) -> None:
+        """Add counts to what is known of these things; the first sample of a thing stays. Keeps the latest 1,000."""
+        ...
+
+    async def drift_samples(self) -> list[DriftSample]:
+        """Those last seen first."""
+        ...
 
     async def writable(self) -> bool:
         """Whether a commit succeeds right now."""

@@ -18,12 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from gateway.store import sqlite_drift
 from gateway.store.base import (
     Appended,
     Backlog,
     Count,
     Delivery,
     DestinationRow,
+    DriftSample,
     Settlement,
     SourceRow,
     StoreUnavailable,
@@ -174,6 +176,12 @@ class SqliteStore:
 
     async def counts(self) -> list[Count]:
         return await self._call(self._reader.counts)
+
+    async def keep_drift(self, samples: Sequence[DriftSample]) -> None:
+        await self._call(lambda: sqlite_drift.keep(self._database, samples))
+
+    async def drift_samples(self) -> list[DriftSample]:
+        return await self._call(lambda: sqlite_drift.kept(self._database))
 
     async def writable(self) -> bool:
         try:

@@ -1,0 +1,1 @@
+"""How well adapters do on a directory of payloads: `python -m tests.conformance DIR`."""

@@ -1,0 +1,1 @@
+"""Coverage-guided fuzzing of every adapter: `python -m tests.fuzz --seconds 60`."""
