@@ -21,7 +21,8 @@ PARITY = Path(__file__).parent.parent / "parity"
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("--seconds", type=int, default=60, help="for all providers together")
+    parser.add_argument("--seconds", type=int, default=60, help="for all providers together, at most")
+    parser.add_argument("--runs", type=int, default=-1, help="bodies of each provider; the same ones with one seed")
     parser.add_argument("--provider", help="this one alone")
     parser.add_argument("--artifacts", type=Path, default=Path("build/fuzz"), help="where findings are left")
     parser.add_argument("--corpus", type=Path, help="kept and grown from run to run; by default, forgotten")
@@ -32,7 +33,7 @@ def main() -> None:
         parser.error(f"there is no provider {args.provider!r} with payloads to start from")
     args.artifacts.mkdir(parents=True, exist_ok=True)
     seconds = max(1, args.seconds // len(names))
-    failed = [name for name in names if _fuzz(name, seconds, args.artifacts, args.corpus, args.seed)]
+    failed = [name for name in names if _fuzz(name, seconds, args.runs, args.artifacts, args.corpus, args.seed)]
     if failed:
         sys.exit(f"broken: {', '.join(failed)}; the bodies are in {args.artifacts}")
 
@@ -41,7 +42,7 @@ def seeds(provider: str) -> list[Path]:
     return [*payloads(provider), *PARITY.glob(f"*/{provider}.json")]
 
 
-def _fuzz(provider: str, seconds: int, artifacts: Path, corpus: Path | None, seed: int) -> int:
+def _fuzz(provider: str, seconds: int, runs: int, artifacts: Path, corpus: Path | None, seed: int) -> int:
     """libFuzzer's exit code."""
     with tempfile.TemporaryDirectory() as forgotten:
         grown = corpus / provider if corpus else Path(forgotten)
@@ -49,7 +50,8 @@ def _fuzz(provider: str, seconds: int, artifacts: Path, corpus: Path | None, see
         for path in seeds(provider):
             (grown / f"{path.parent.name}-{path.stem}").write_bytes(path.read_bytes())
         command = [
-            sys.executable, "-m", "tests.fuzz.target", provider, str(grown), f"-max_total_time={seconds}",
+            sys.executable, "-m", "tests.fuzz.target", provider, str(grown),
+            f"-max_total_time={seconds}", f"-runs={runs}",
             f"-artifact_prefix={artifacts / provider}-", f"-seed={seed}", "-timeout=5", "-max_len=65536",
             "-rss_limit_mb=2048", "-print_final_stats=1",
         ]  # fmt: skip

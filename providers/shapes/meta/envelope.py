@@ -173,7 +173,8 @@ def _standby_items(notes: Notes, entry: Object, value: Object, pointer: str) -> 
         yield from value_items(within, inner, VALUE_MEMBERS)
     else:
         yield standby_item(around, inner_pointer)
-    around.people = within.people
+    if "contacts" not in as_object(inner):  # those around were matched within
+        around.people = within.people
     yield from value_items(around, value, VALUE_MEMBERS)
 
 
