@@ -12,8 +12,8 @@ from yarl import URL
 from gateway.clock import Clock
 from gateway.config import Destination
 from gateway.forwarder import Forwarder, Target
-from gateway.policy import Outcome, Schedule, reason
-from gateway.queue import DestinationQueue, Rules
+from gateway.policy import Outcome, Rules, Schedule, reason
+from gateway.queue import DestinationQueue
 from gateway.signing import decode_secret
 from gateway.store.base import Delivery, State, Store
 from gateway.telemetry import Log, Metrics

@@ -16,14 +16,20 @@ MAX_GAPS = 10_000
 
 
 class Lane:
-    """A lane with something in memory, or held. `head` is the delivery that it is held for."""
+    """A lane with something in memory, or held.
 
-    __slots__ = ("busy", "deliveries", "head", "held", "id", "loading", "spilled")
+    `head` is the delivery that it is held for. `excused`: the head failed last while everything did, or before the
+    last start; nothing overtakes it before one more attempt. `expiring` is the head whose end of holding is noted.
+    """
+
+    __slots__ = ("busy", "deliveries", "excused", "expiring", "head", "held", "id", "loading", "spilled")
 
     def __init__(self, lane_id: int) -> None:
         self.id = lane_id
         self.deliveries: deque[Delivery] = deque()
         self.busy = False
+        self.excused = False
+        self.expiring = 0
         self.held = False
         self.head = 0
         self.spilled = False
@@ -68,9 +74,14 @@ class Lanes:
         lane.held = True
         lane.head = head
         self.held += 1
-        if self._lane_hold is not None:
+        self.expect_release(lane, tried_since_ms)
+
+    def expect_release(self, lane: Lane, tried_since_ms: int) -> None:
+        """Note when the lane has been held long enough."""
+        if self._lane_hold is not None and lane.expiring != lane.head:
+            lane.expiring = lane.head
             release_ms = tried_since_ms + int(self._lane_hold * 1000)
-            heapq.heappush(self._releases, (release_ms, lane.id, head))
+            heapq.heappush(self._releases, (release_ms, lane.id, lane.head))
 
     def release(self, lane: Lane) -> None:
         if lane.held:
@@ -86,7 +97,10 @@ class Lanes:
         while self._releases and self._releases[0][0] <= now_ms:
             _, lane_id, head = heapq.heappop(self._releases)
             lane = self._lanes.get(lane_id)
-            if lane is not None and lane.held and lane.head == head and not lane.busy:
+            if lane is None or lane.expiring != head:
+                continue
+            lane.expiring = 0
+            if lane.held and lane.head == head and not lane.busy:
                 yield lane
 
     def add_beside(self, lane_id: int) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
+from gateway.store.base import Delivery, State
+
 JITTER = 0.2
 CONTENT_STATUSES = frozenset({400, 404, 405, 413, 415, 422})
 """The downstream refuses this very event, not the gateway: trying again soon will hardly help."""
@@ -132,6 +134,50 @@ def hold_until_ms(
     return None if lane_hold is None else tried_since_ms + int(lane_hold * 1000)
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a destination is served. `lane_hold` is in seconds, None for ever."""
+
+    concurrency: int
+    lane_hold: float | None
+    schedule: Schedule
+
+
+class Verdict(NamedTuple):
+    """What becomes of a delivery after an attempt. `due_ms` is when it is tried again, 0 for never."""
+
+    state: State
+    due_ms: int
+    tried_since_ms: int
+
+
+def judge(
+    delivery: Delivery,
+    outcome: Outcome,
+    rules: Rules,
+    *,
+    now_ms: int,
+    destination_fails: bool,
+    dice: Callable[[], float],
+) -> Verdict:
+    """A failed head holds its lane, or is retried beside it; what is beside a lane stays there."""
+    tried_since_ms = delivery.tried_since_ms or now_ms
+    attempts = delivery.attempts + 1
+    decision = decide(
+        outcome, attempts=attempts, tried_since_ms=tried_since_ms, now_ms=now_ms, schedule=rules.schedule, dice=dice
+    )
+    if isinstance(decision, Delivered):
+        return Verdict(State.DELIVERED, 0, tried_since_ms)
+    if isinstance(decision, Dead):
+        return Verdict(State.DEAD, 0, tried_since_ms)
+    until_ms = hold_until_ms(
+        outcome, attempts=attempts, tried_since_ms=tried_since_ms, lane_hold=rules.lane_hold,
+        destination_fails=destination_fails,
+    )  # fmt: skip
+    holds = delivery.state is not State.BESIDE and (until_ms is None or until_ms > now_ms)
+    return Verdict(State.HELD if holds else State.BESIDE, decision.due_ms, tried_since_ms)
+
+
 class Health:
     """Whether everything at a destination fails: no success in the last attempts, and these were many enough.
 
@@ -142,11 +188,13 @@ class Health:
     LANES = 3
 
     def __init__(self) -> None:
+        self.ever_succeeded = False
         self._failures = 0
         self._lanes: set[int] = set()
 
     def record(self, lane: int, success: bool) -> None:
         if success:
+            self.ever_succeeded = True
             self._failures = 0
             self._lanes.clear()
         else:

@@ -11,34 +11,26 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
 from gateway.clock import Clock, Timer
 from gateway.lanes import Lane, Lanes
-from gateway.policy import Dead, Health, Outcome, Retry, Schedule, decide, hold_until_ms
+from gateway.policy import Health, Outcome, Rules, judge, succeeded
 from gateway.store.base import Delivery, Settlement, State, Store, StoreUnavailable
 
 T = TypeVar("T")
 
 WINDOW = 512
 """Deliveries in memory at a time, unless the concurrency asks for more."""
+WINDOW_BYTES = 8 * 1024 * 1024
+"""Of events in memory, beyond which nothing more is read; what is read at once may exceed it by a page."""
 LANE_PAGE = 64
 MAX_HELD_LANES = 10_000
 """With so many lanes held the destination gets nothing new: it is down, and each held lane costs memory."""
 STORE_RETRY_S = 1.0
 MAX_UNSETTLED = 5_000
 """Settlements that the store could not write yet; above this no new attempt is made, for a crash would repeat it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How a destination is served. `lane_hold` is in seconds, None for ever."""
-
-    concurrency: int
-    lane_hold: float | None
-    schedule: Schedule
 
 
 Send = Callable[[Delivery, bool], Coroutine[Any, Any, Outcome]]
@@ -73,7 +65,9 @@ class DestinationQueue:
         self._loads = 0
         self._retries: deque[Delivery] = deque()
         self._retrying: set[int] = set()
+        self._meanwhile: set[int] = set()
         self._loaded = 0
+        self._bytes = 0
         self._active = 0
         self._behind = True
         self._cursor = 0
@@ -93,6 +87,7 @@ class DestinationQueue:
         for held in backlog.held:
             lane = self._lanes.get(held.lane)
             lane.spilled = True
+            lane.excused = True
             self._lanes.hold(lane, held.event, held.tried_since_ms)
         for lane_id in backlog.beside_lanes:
             self._lanes.add_beside(lane_id)
@@ -125,7 +120,8 @@ class DestinationQueue:
         self._newest = delivery.event.seq
         if self._behind:
             return
-        if self._loaded >= self._window or self._lanes.held >= MAX_HELD_LANES:
+        full = self._loaded >= self._window or self._bytes >= WINDOW_BYTES
+        if full or self._lanes.held >= MAX_HELD_LANES:
             self._behind = True
             self._cursor = delivery.event.seq - 1
             return
@@ -144,7 +140,7 @@ class DestinationQueue:
             lane.spilled = True
             self._store.wait(self._id, delivery.event.seq)
             return
-        self._loaded += 1
+        self._load(delivery)
         lane.deliveries.append(delivery)
         if not lane.busy and len(lane.deliveries) == 1:
             self._ready.append(lane)
@@ -169,7 +165,7 @@ class DestinationQueue:
         for follower in lane.deliveries:
             lane.spilled = True
             self._store.wait(self._id, follower.event.seq)
-        self._loaded -= len(lane.deliveries)
+            self._unload(follower)
         lane.deliveries.clear()
 
     def _release_overdue(self, now_ms: int) -> None:
@@ -180,10 +176,22 @@ class DestinationQueue:
         if self._health.fails:
             return
         for lane in self._lanes.overdue(now_ms):
+            self._expect(now_ms)  # a page that is being read may hold the head as it was
+            if lane.excused:  # last tried while everything failed: once more before anything overtakes it
+                self._store.settle(Settlement(self._id, lane.head, State.HELD, now_ms, attempted=False, due_ms=now_ms))
+                continue
             self._store.settle(Settlement(self._id, lane.head, State.BESIDE, now_ms, attempted=False))
             self._lanes.add_beside(lane.id)
             self._lanes.release(lane)
             self._advance(lane)
+
+    def _load(self, delivery: Delivery) -> None:
+        self._loaded += 1
+        self._bytes += delivery.event.size
+
+    def _unload(self, delivery: Delivery) -> None:
+        self._loaded -= 1
+        self._bytes -= delivery.event.size
 
     # Attempts
 
@@ -200,20 +208,20 @@ class DestinationQueue:
                 break
             self._active += 1
             self._spawn(self._work(delivery), self._attempts)
+        self._look()
+
+    def _look(self) -> None:
+        """Read what should be read, set the timer."""
         now_ms = self._clock.now_ms()
-        if (
-            self._behind
-            and not self._scanning
-            and self._loaded <= self._window // 2
-            and self._lanes.held < MAX_HELD_LANES
-        ):
+        room = self._loaded <= self._window // 2 and self._bytes <= WINDOW_BYTES // 2
+        if self._behind and room and not self._scanning and self._lanes.held < MAX_HELD_LANES:
             self._scanning = True
             self._spawn(self._scan(), self._tasks)
         if self._next_due_ms is not None and self._next_due_ms <= now_ms and not self._retries:
             self._seek_due()
-        while self._to_load and self._loaded + self._loads * LANE_PAGE < self._window:
+        while self._to_load and room and self._loaded + self._loads * LANE_PAGE < self._window:
             self._loads += 1
-            self._spawn(self._load(self._to_load.popleft()), self._tasks)
+            self._spawn(self._read_lane(self._to_load.popleft()), self._tasks)
         self._schedule(now_ms)
 
     def _next(self) -> Delivery | None:
@@ -234,10 +242,13 @@ class DestinationQueue:
                 gap = delivery.state is not State.BESIDE and self._lanes.has_gap(delivery.lane)
                 outcome = await self._ask(partial(self._attempt, delivery, gap))
                 self._finish(delivery, outcome)
-                delivery = None if self._stopping or self._store.unsettled > MAX_UNSETTLED else self._next()
+                if self._stopping or self._store.unsettled > MAX_UNSETTLED:
+                    break
+                self._look()
+                delivery = self._next()
         finally:
             self._active -= 1
-        self.pump()
+            self.pump()
 
     async def _attempt(self, delivery: Delivery, gap: bool) -> Outcome:
         """Raises StoreUnavailable: then there was no attempt. Any other fault fails the attempt, not the queue."""
@@ -246,42 +257,33 @@ class DestinationQueue:
         except StoreUnavailable:
             raise
         except Exception as error:
-            return Outcome(None, f"internal_{type(error).__name__}")
+            return Outcome(None, f"internal_{type(error).__name__}")  # the word is in the log and the store
 
     def _finish(self, delivery: Delivery, outcome: Outcome) -> None:
         now_ms = self._clock.now_ms()
-        tried_since_ms = delivery.tried_since_ms or now_ms
-        attempts = delivery.attempts + 1
-        decision = decide(
-            outcome, attempts=attempts, tried_since_ms=tried_since_ms, now_ms=now_ms,
-            schedule=self._rules.schedule, dice=self._dice,
-        )  # fmt: skip
-        self._health.record(delivery.lane, not isinstance(decision, (Retry, Dead)))
-        state, due_ms = State.DELIVERED, 0
-        if isinstance(decision, Dead):
-            state = State.DEAD
-        elif isinstance(decision, Retry):
-            due_ms = decision.due_ms
-            state = self._state_of_retry(delivery, outcome, attempts, tried_since_ms, now_ms)
-            self._expect(due_ms)
+        self._health.record(delivery.lane, succeeded(outcome))
+        verdict = judge(
+            delivery, outcome, self._rules, now_ms=now_ms, destination_fails=self._all_fails(delivery), dice=self._dice
+        )
+        state, due_ms, tried_since_ms = verdict
         self._store.settle(
             Settlement(self._id, delivery.event.seq, state, now_ms, True, due_ms, outcome.status, outcome.error)
         )
-        self._loaded -= 1
+        if due_ms:
+            self._expect(due_ms)
+        self._unload(delivery)
         self._retrying.discard(delivery.event.seq)
+        if self._seeking_due:
+            self._meanwhile.add(delivery.event.seq)
         self._move_lane(delivery, state, tried_since_ms)
         self._report(delivery, outcome, state)
 
-    def _state_of_retry(
-        self, delivery: Delivery, outcome: Outcome, attempts: int, tried_since_ms: int, now_ms: int
-    ) -> State:
-        if delivery.state is State.BESIDE:
-            return State.BESIDE
-        until = hold_until_ms(
-            outcome, attempts=attempts, tried_since_ms=tried_since_ms,
-            lane_hold=self._rules.lane_hold, destination_fails=self._health.fails,
-        )  # fmt: skip
-        return State.HELD if until is None or until > now_ms else State.BESIDE
+    def _all_fails(self, delivery: Delivery) -> bool:
+        """Whether the failure is likely to be the destination's. After a start nothing is known until a success."""
+        if self._health.fails:
+            return True
+        lane = self._lanes.find(delivery.lane)
+        return lane is not None and lane.excused and not self._health.ever_succeeded
 
     def _move_lane(self, delivery: Delivery, state: State, tried_since_ms: int) -> None:
         """What an attempt's outcome means for its lane."""
@@ -293,8 +295,12 @@ class DestinationQueue:
         lane = lanes.get(delivery.lane)
         lane.busy = False
         if state is State.HELD:
+            again = self._health.fails or not lane.excused
+            lane.excused = self._health.fails
             if not lane.held:
                 self._hold(lane, delivery.event.seq, tried_since_ms)
+            elif again:
+                lanes.expect_release(lane, tried_since_ms)
             return
         if state is State.BESIDE:
             lanes.add_beside(lane.id)
@@ -309,9 +315,9 @@ class DestinationQueue:
         """Read on where memory left off. After a short page nothing is left behind, unless it was committed after
         the reading and offered before now."""
         try:
-            page = await self._ask(lambda: self._store.queued(self._id, self._cursor, self._window))
+            page, more = await self._ask(lambda: self._store.queued(self._id, self._cursor, self._window))
             last = page[-1].event.seq if page else self._cursor
-            self._behind = len(page) == self._window or self._newest > last
+            self._behind = more or self._newest > last
             for delivery in page:
                 self._cursor = delivery.event.seq
                 self._admit(delivery)
@@ -319,36 +325,37 @@ class DestinationQueue:
             self._scanning = False
         self.pump()
 
-    async def _load(self, lane: Lane) -> None:
+    async def _read_lane(self, lane: Lane) -> None:
         """What comes for the lane while it is read waits in the store, and marks it as spilled again."""
         lane.spilled = False
         try:
-            page = await self._ask(lambda: self._store.waiting(self._id, lane.id, LANE_PAGE))
+            page, more = await self._ask(lambda: self._store.waiting(self._id, lane.id, LANE_PAGE))
         finally:
             self._loads -= 1
         lane.loading = False
-        if len(page) == LANE_PAGE:
-            lane.spilled = True
-        lane.deliveries.extend(page)
-        self._loaded += len(page)
+        lane.spilled = lane.spilled or more
+        for delivery in page:
+            self._load(delivery)
+            lane.deliveries.append(delivery)
         self._advance(lane)
         self.pump()
 
     def _seek_due(self) -> None:
         if not self._seeking_due:
             self._seeking_due = True
+            self._meanwhile.clear()
             self._spawn(self._read_due(), self._tasks)
 
     async def _read_due(self) -> None:
         limit = 2 * self._rules.concurrency
         self._next_due_ms = None
         try:
-            page, upcoming = await self._ask(lambda: self._store.due(self._id, self._clock.now_ms(), limit))
+            (page, more), upcoming = await self._ask(lambda: self._store.due(self._id, self._clock.now_ms(), limit))
         finally:
             self._seeking_due = False
-        self._expect(self._clock.now_ms() if len(page) == limit else upcoming)
+        self._expect(self._clock.now_ms() if more else upcoming)
         for delivery in page:
-            if delivery.event.seq not in self._retrying:
+            if delivery.event.seq not in self._retrying and delivery.event.seq not in self._meanwhile:
                 self._admit_retry(delivery)
         self.pump()
 
@@ -359,7 +366,7 @@ class DestinationQueue:
                 return  # it was let go of meanwhile
             lane.busy = True
         self._retrying.add(delivery.event.seq)
-        self._loaded += 1
+        self._load(delivery)
         self._retries.append(delivery)
 
     async def _ask(self, question: Callable[[], Awaitable[T]]) -> T:
@@ -374,7 +381,8 @@ class DestinationQueue:
 
     def _schedule(self, now_ms: int) -> None:
         release_ms = None if self._health.fails else self._lanes.next_release_ms
-        times = [time for time in (self._next_due_ms, release_ms) if time is not None]
+        due_ms = None if self._retries or self._seeking_due else self._next_due_ms
+        times = [time for time in (due_ms, release_ms) if time is not None]
         if times:
             self._set_timer((min(times) - now_ms) / 1000)
 

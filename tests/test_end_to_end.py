@@ -195,6 +195,7 @@ async def test_everything_but_2xx_is_tried_again(
             client = Client(session, gateway, downstream)
             await client.post(envelope([message(1)]))
             await until(lambda: gateway.metrics.attempts.labels("acme", "crm", "held", reason)._value.get() == 1)
+            await gateway._store.flush()
             assert [count.state for count in await gateway._store.counts()] == [State.HELD]
             clock.advance(40)
             await until(lambda: len(downstream.got) == 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,8 +13,8 @@ from typing import Any
 import pytest
 
 from gateway import queue
-from gateway.policy import Outcome, Schedule
-from gateway.queue import DestinationQueue, Rules
+from gateway.policy import Health, Outcome, Rules, Schedule
+from gateway.queue import DestinationQueue
 from gateway.store.base import Delivery, DestinationRow, SourceRow, State
 from gateway.store.sqlite import SqliteStore
 from tests.support import FakeClock, event, submission, until
@@ -55,6 +56,7 @@ class World:
         self.downstream = downstream
         self.rules = rules
         self.reports: list[tuple[int, State]] = []
+        self.dice: Callable[[], float] = lambda: 0.5
         self.store = SqliteStore(path)
 
     async def start(self) -> None:
@@ -62,7 +64,7 @@ class World:
         [self.source] = await self.store.register_sources([SourceRow("a", "s", "a/s", "cloud_api")])
         [self.destination] = await self.store.register_destinations([DestinationRow("a", "d")])
         self.queue = DestinationQueue(
-            self.destination, self.rules, self.store, self.clock, self.downstream.send, self._report, lambda: 0.5
+            self.destination, self.rules, self.store, self.clock, self.downstream.send, self._report, self.dice
         )
         self.store.on_deliveries = self._offer
         await self.queue.start()
@@ -101,6 +103,7 @@ class World:
         await self.quiet()
 
     async def states(self) -> dict[State, int]:
+        await self.store.flush()
         return {count.state: count.deliveries for count in await self.store.counts()}
 
 
@@ -112,11 +115,13 @@ async def world(
     lane_hold: float | None = 900.0,
     waits: tuple[float, ...] = (5.0, 30.0, 120.0, 600.0),
     give_up_after: float = 86400.0,
+    dice: Callable[[], float] = lambda: 0.5,
     downstream: Downstream | None = None,
     clock: FakeClock | None = None,
 ) -> AsyncIterator[World]:
     rules = Rules(concurrency, lane_hold, Schedule(waits, give_up_after))
     made = World(tmp_path / "store.db", clock or FakeClock(), downstream or Downstream(), rules)
+    made.dice = dice
     await made.start()
     await made.quiet()
     try:
@@ -239,6 +244,94 @@ async def test_an_outage_longer_than_lane_hold_keeps_the_order(tmp_path: Path) -
         assert all([n for n in delivered if n % 5 == lane] == list(range(lane, 20, 5)) for lane in range(5))
 
 
+def out_of_order(reports: list[tuple[int, State]], lanes: int) -> list[int]:
+    """Lanes whose events were not delivered in their order; event n is of lane n modulo `lanes`."""
+    delivered = [number for number, state in reports if state is State.DELIVERED]
+    return [
+        lane
+        for lane in range(lanes)
+        if (mine := [number for number in delivered if number % lanes == lane]) != sorted(mine)
+    ]
+
+
+@pytest.mark.parametrize("restarts", [0, 1])
+async def test_recovery_from_a_long_outage_keeps_the_order(tmp_path: Path, restarts: int) -> None:
+    """Retries are spread by jitter, so that lanes recover one by one, long after they were held long enough."""
+    clock, downstream, reports = FakeClock(), Downstream(), []
+    downstream.always = lambda number: BROKEN
+    waits = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0)
+    options: dict[str, Any] = {
+        "waits": waits, "clock": clock, "downstream": downstream, "dice": random.Random(20).random,
+    }  # fmt: skip
+    for life in range(restarts + 1):
+        async with world(tmp_path, **options) as w:
+            if life == 0:
+                await w.append(*((number, number % 40) for number in range(120)))
+            for _ in range(4 * 60):
+                await w.pass_time(60)
+            if life == restarts:
+                downstream.always = lambda number: None
+                for _ in range(5 * 60):
+                    await w.pass_time(60)
+                assert await w.states() == {}
+            reports += w.reports
+    assert len([1 for _, state in reports if state is State.DELIVERED]) == 120
+    if not restarts:
+        assert out_of_order(reports, 40) == []
+        assert downstream.gaps == []
+    else:  # a new process has to find out that everything fails
+        assert len(out_of_order(reports, 40)) <= Health.ATTEMPTS
+
+
+async def test_a_retry_comes_in_time_though_the_window_is_full(tmp_path: Path) -> None:
+    async with world(tmp_path, concurrency=1) as w:
+        w.downstream.answers[0] = [BROKEN]
+
+        class Gate:
+            async def wait(self) -> None:
+                if len(w.downstream.seen) == 30:
+                    w.clock.advance(6)
+                    await until(lambda: w.queue._retries, "the retry, while everything else goes on")
+
+        w.downstream.gate = Gate()  # type: ignore[assignment]
+        await w.append(*((number, number) for number in range(400)))
+        seen = await w.seen(401)
+        assert seen.index(0, 1) in (30, 31)
+
+
+async def test_hanging_attempts_cost_no_timers(tmp_path: Path) -> None:
+    async with world(tmp_path, concurrency=2) as w:
+        for number in range(6):
+            w.downstream.answers[number] = [BROKEN]
+        await w.append(*((number, number) for number in range(6)))
+        await w.quiet()
+        w.downstream.gate = asyncio.Event()
+        w.clock.advance(6)
+        await until(lambda: w.queue.active == 2 and len(w.queue._retries) >= 1)
+        fired = 0
+        for _ in range(100):
+            before = len(w.clock.timers)
+            w.clock.advance(0.001)
+            fired += before > len(w.clock.timers)
+        assert fired <= 2
+        w.downstream.gate.set()
+        await w.quiet()
+
+
+async def test_large_events_fill_the_window_by_their_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "WINDOW_BYTES", 20_000)
+    async with world(tmp_path, concurrency=1) as w:
+        w.downstream.gate = asyncio.Event()
+        for number in range(50):
+            large = event(number, number)
+            large.data = b'{"text":"%s"}' % (b"x" * 3_000)
+            await w.store.append(submission(w.source, [large], (w.destination,)))
+        assert w.queue._bytes <= 24_000
+        w.downstream.gate.set()
+        assert sorted(await w.seen(50)) == list(range(50))
+        assert w.queue._bytes == 0
+
+
 async def test_a_delivery_that_fails_too_long_is_dead_and_its_lane_goes_on(tmp_path: Path) -> None:
     async with world(tmp_path, lane_hold=None, give_up_after=60.0) as w:
         w.downstream.answers[1] = [BROKEN] * 9
@@ -279,7 +372,7 @@ async def test_what_is_committed_while_the_backlog_is_read_is_not_left_behind(
 
         async def queued(*arguments: Any) -> Any:
             page = await real(*arguments)
-            if not w.downstream.seen and not page:
+            if not w.downstream.seen and not page.deliveries:
                 await w.append((1, 7))
             return page
 
@@ -370,7 +463,7 @@ async def test_a_lane_that_was_being_read_at_the_crash_is_read_again(tmp_path: P
         await w.append()
         await w.queue.stop(0)
         await w.append((1, 7), (2, 7))
-        for delivery in await w.store.queued(w.destination, 0, 10):
+        for delivery in (await w.store.queued(w.destination, 0, 10)).deliveries:
             w.store.wait(w.destination, delivery.event.seq)
     async with world(tmp_path) as w:
         assert await w.seen(2) == [1, 2]
@@ -383,7 +476,7 @@ async def test_what_is_cut_off_by_stopping_was_not_tried(tmp_path: Path) -> None
         await until(lambda: w.downstream.active == 2)
         await w.queue.stop(0.01)
         assert await w.states() == {State.QUEUED: 2}
-        loaded = await w.store.queued(w.destination, 0, 10)
+        loaded = (await w.store.queued(w.destination, 0, 10)).deliveries
         assert [delivery.attempts for delivery in loaded] == [0, 0]
 
 

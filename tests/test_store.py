@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.store.base import Delivery, DestinationRow, Settlement, SourceRow, State, Store, StoreUnavailable
+from gateway.store.base import Delivery, DestinationRow, Page, Settlement, SourceRow, State, Store, StoreUnavailable
 from gateway.store.sqlite import SqliteStore
 from tests.support import NOW_MS, event, submission
 
@@ -35,8 +35,9 @@ async def destination(store: Store) -> int:
     return number
 
 
-def numbers(deliveries: list[Delivery]) -> list[int]:
+def numbers(deliveries: list[Delivery] | Page) -> list[int]:
     """Which events they are: `tests.support.event` puts its number into the id."""
+    deliveries = deliveries.deliveries if isinstance(deliveries, Page) else deliveries
     return [int.from_bytes(delivery.event.id[4:], "big") for delivery in deliveries]
 
 
@@ -59,7 +60,7 @@ async def test_append_stores_receipt_events_and_deliveries(store: Store, source:
     assert [(d.destination, d.event.seq) for d in appended.deliveries] == [
         (destination, 1), (other, 1), (destination, 2), (other, 2),
     ]  # fmt: skip
-    loaded = await store.queued(destination, 0, 10)
+    loaded = (await store.queued(destination, 0, 10)).deliveries
     assert numbers(loaded) == [1, 2]
     assert loaded[0].event.head == event(1).head
     assert loaded[0].event.data == event(1).data
@@ -96,10 +97,21 @@ async def test_empty_receipts_are_stored(store: Store, source: int) -> None:
 
 async def test_pages_go_on_where_the_last_one_ended(store: Store, source: int, destination: int) -> None:
     await store.append(submission(source, [event(n) for n in range(1, 6)], (destination,)))
-    page = await store.queued(destination, 0, 2)
-    assert numbers(page) == [1, 2]
-    page = await store.queued(destination, page[-1].event.seq, 10)
-    assert numbers(page) == [3, 4, 5]
+    page, more = await store.queued(destination, 0, 2)
+    assert (numbers(page), more) == ([1, 2], True)
+    page, more = await store.queued(destination, page[-1].event.seq, 10)
+    assert (numbers(page), more) == ([3, 4, 5], False)
+
+
+async def test_a_page_ends_after_some_megabytes(store: Store, source: int, destination: int) -> None:
+    large = [event(n) for n in range(1, 8)]
+    for one in large:
+        one.data = b'{"text":"%s"}' % (b"x" * 1_500_000)
+    await store.append(submission(source, large, (destination,)))
+    page, more = await store.queued(destination, 0, 100)
+    assert (numbers(page), more) == ([1, 2, 3], True)
+    page, more = await store.queued(destination, page[-1].event.seq, 4)
+    assert (numbers(page), more) == ([4, 5, 6], True)
 
 
 async def test_settlements_show_in_what_is_asked_afterwards(store: Store, source: int, destination: int) -> None:
@@ -123,8 +135,8 @@ async def test_due_deliveries_come_when_their_time_has(store: Store, source: int
         appended.deliveries, (20, 10, 30), (State.HELD, State.BESIDE, State.HELD), strict=True
     ):
         store.settle(settled(delivery, state, due_ms=NOW_MS + due_s * 1000))
-    assert await store.due(destination, NOW_MS + 9_999, 10) == ([], NOW_MS + 10_000)
-    due, upcoming = await store.due(destination, NOW_MS + 20_000, 10)
+    assert await store.due(destination, NOW_MS + 9_999, 10) == (([], False), NOW_MS + 10_000)
+    (due, _), upcoming = await store.due(destination, NOW_MS + 20_000, 10)
     assert numbers(due) == [2, 1]
     assert [(d.state, d.attempts, d.tried_since_ms) for d in due] == [
         (State.BESIDE, 1, NOW_MS), (State.HELD, 1, NOW_MS),
@@ -138,7 +150,7 @@ async def test_a_second_failure_keeps_the_time_of_the_first(store: Store, source
     store.settle(settled(delivery, State.HELD, due_ms=NOW_MS + 1))
     store.settle(settled(delivery, State.HELD, due_ms=NOW_MS + 2, now_ms=NOW_MS + 1))
     store.settle(Settlement(destination, delivery.event.seq, State.BESIDE, NOW_MS + 9, attempted=False))
-    loaded = (await store.due(destination, NOW_MS + 2, 10))[0][0]
+    loaded = (await store.due(destination, NOW_MS + 2, 10))[0].deliveries[0]
     assert (loaded.state, loaded.attempts, loaded.tried_since_ms) == (State.BESIDE, 2, NOW_MS)
 
 
@@ -162,7 +174,7 @@ async def test_waiting_is_only_for_what_is_queued(store: Store, source: int, des
     delivery = (await store.append(submission(source, [event(1)], (destination,)))).deliveries[0]
     store.settle(settled(delivery, State.DELIVERED))
     store.wait(destination, delivery.event.seq)
-    assert await store.waiting(destination, 1, 10) == []
+    assert numbers(await store.waiting(destination, 1, 10)) == []
 
 
 async def test_many_settlements_of_many_statuses(store: Store, source: int, destination: int) -> None:
@@ -195,3 +207,23 @@ async def test_a_closed_store_says_so(store: Store, source: int) -> None:
     with pytest.raises(StoreUnavailable):
         await store.append(submission(source, [event(1)]))
     assert await store.writable() is False
+
+
+async def test_the_later_state_of_a_delivery_counts_and_delivered_is_final(
+    store: Store, source: int, destination: int
+) -> None:
+    appended = await store.append(submission(source, [event(1), event(2)], (destination,)))
+    first, second = appended.deliveries
+    store.settle(settled(first, State.HELD, due_ms=NOW_MS + 5))
+    store.settle(settled(first, State.DELIVERED))
+    store.settle(settled(second, State.DELIVERED))
+    store.settle(settled(second, State.HELD, due_ms=NOW_MS + 5))
+    await store.flush()
+    assert await store.counts() == []
+    assert (await store.due(destination, NOW_MS + 99, 10))[0].deliveries == []
+
+
+async def test_a_receipt_that_is_not_there_is_said_and_the_store_lives_on(store: Store, source: int) -> None:
+    with pytest.raises(LookupError):
+        await store.body(999)
+    assert (await store.append(submission(source, [event(1)]))).stored == [True]

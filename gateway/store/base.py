@@ -90,6 +90,11 @@ class StoredEvent:
     receipt: int
     body: bytes | None = None
 
+    @property
+    def size(self) -> int:
+        """Bytes in memory, about."""
+        return len(self.head) + len(self.data) + len(self.body or b"")
+
 
 @dataclass(slots=True)
 class Delivery:
@@ -108,6 +113,17 @@ class Appended(NamedTuple):
 
     stored: list[bool]
     deliveries: list[Delivery]
+
+
+class Page(NamedTuple):
+    """Some of the deliveries asked for; `more` where limit or PAGE_BYTES left others out."""
+
+    deliveries: list[Delivery]
+    more: bool
+
+
+PAGE_BYTES = 4 * 1024 * 1024
+"""Bytes of events after which a page ends, once it has one delivery."""
 
 
 class Settlement(NamedTuple):
@@ -195,23 +211,25 @@ class Store(Protocol):
 
     async def backlog(self, destination: int) -> Backlog: ...
 
-    async def queued(self, destination: int, after: int, limit: int) -> list[Delivery]:
+    async def queued(self, destination: int, after: int, limit: int) -> Page:
         """Queued deliveries with a sequence above `after`, in order."""
         ...
 
-    async def waiting(self, destination: int, lane: int, limit: int) -> list[Delivery]:
+    async def waiting(self, destination: int, lane: int, limit: int) -> Page:
         """Waiting deliveries of a lane, in order."""
         ...
 
-    async def due(self, destination: int, now_ms: int, limit: int) -> tuple[list[Delivery], int | None]:
+    async def due(self, destination: int, now_ms: int, limit: int) -> tuple[Page, int | None]:
         """Held and beside deliveries whose time has come, longest due first; and when the next one is due."""
         ...
 
     async def body(self, receipt: int) -> bytes:
-        """The body of a receipt."""
+        """The body of a receipt. Raises LookupError where there is none."""
         ...
 
-    async def counts(self) -> list[Count]: ...
+    async def counts(self) -> list[Count]:
+        """Pending and dead deliveries. Never keeps commits waiting, however many there are."""
+        ...
 
     async def keep_drift(self, samples: Sequence[DriftSample]) -> None:
         """Add counts to what is known of these things; the first sample of a thing stays. Keeps the latest 1,000."""

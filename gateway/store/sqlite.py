@@ -26,11 +26,13 @@ from gateway.store.base import (
     Delivery,
     DestinationRow,
     DriftSample,
+    Page,
     Settlement,
     SourceRow,
     StoreUnavailable,
     Submission,
 )
+from gateway.store.sqlite_counts import count_deliveries
 from gateway.store.sqlite_file import LockedFile, open_database
 from gateway.store.sqlite_rows import Reader, Writer
 
@@ -162,20 +164,22 @@ class SqliteStore:
     async def backlog(self, destination: int) -> Backlog:
         return await self._call(lambda: self._reader.backlog(destination))
 
-    async def queued(self, destination: int, after: int, limit: int) -> list[Delivery]:
+    async def queued(self, destination: int, after: int, limit: int) -> Page:
         return await self._call(lambda: self._reader.queued(destination, after, limit))
 
-    async def waiting(self, destination: int, lane: int, limit: int) -> list[Delivery]:
+    async def waiting(self, destination: int, lane: int, limit: int) -> Page:
         return await self._call(lambda: self._reader.waiting(destination, lane, limit))
 
-    async def due(self, destination: int, now_ms: int, limit: int) -> tuple[list[Delivery], int | None]:
+    async def due(self, destination: int, now_ms: int, limit: int) -> tuple[Page, int | None]:
         return await self._call(lambda: self._reader.due(destination, now_ms, limit))
 
     async def body(self, receipt: int) -> bytes:
         return await self._call(lambda: self._reader.body(receipt))
 
     async def counts(self) -> list[Count]:
-        return await self._call(self._reader.counts)
+        if not self._open:
+            raise StoreUnavailable("the store is closed")
+        return await asyncio.to_thread(count_deliveries, self._file.path)
 
     async def keep_drift(self, samples: Sequence[DriftSample]) -> None:
         await self._call(lambda: sqlite_drift.keep(self._database, samples))
@@ -292,7 +296,16 @@ class SqliteStore:
         refused: list[_Settle] = []
         singles: list[_Append | _Settle] = [*appends, *settles]
         for single in singles:
-            more, count = self._write([single], []) if isinstance(single, _Append) else self._write([], [single])
+            if isinstance(single, _Append):
+                more, count = self._write([single], [])
+            elif refused:  # settlements stay in order: this one waits behind those
+                if single.future is not None:
+                    results.append((single.future, StoreUnavailable("earlier settlements were refused")))
+                    single.future = None
+                refused.append(single)
+                continue
+            else:
+                more, count = self._write([], [single])
             results += more
             settled += count
             refused += self._refused
@@ -309,11 +322,12 @@ class SqliteStore:
         database.execute("COMMIT")
         return appended
 
-    def _attempt(self, work: Callable[[], T]) -> T | StoreUnavailable:
+    def _attempt(self, work: Callable[[], T]) -> T | Exception:
+        """The thread must live whatever happens: without it every request would wait for ever."""
         try:
             return work()
-        except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
+        except Exception as error:
             if self._database.in_transaction:
                 with contextlib.suppress(sqlite3.Error):
                     self._database.execute("ROLLBACK")
-            return StoreUnavailable(f"{type(error).__name__}: {error}")
+            return error if isinstance(error, LookupError) else StoreUnavailable(f"{type(error).__name__}: {error}")

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any, TypeVar
 
 from gateway.store.base import (
+    PAGE_BYTES,
     Appended,
     Backlog,
-    Count,
     Delivery,
     DestinationRow,
     HeldLane,
+    Page,
     Settlement,
     SourceRow,
     State,
     StoredEvent,
-    StoreUnavailable,
     Submission,
 )
 
@@ -129,13 +129,15 @@ class Writer:
             )
         return known
 
-    def settle(self, settlements: Iterable[Settlement], waiting: Sequence[tuple[int, int]]) -> None:
-        """Write new states. Plain successes, the many, go by destination and status; the rest one by one."""
-        delivered: list[Settlement] = []
-        others: list[Settlement] = []
+    def settle(self, settlements: Sequence[Settlement], waiting: Sequence[tuple[int, int]]) -> None:
+        """Write new states. One delivery may be in twice: then the later state counts, and delivered is final.
+
+        Plain successes, the many, go by destination and status after all others.
+        """
         for settlement in settlements:
-            (delivered if settlement.state is State.DELIVERED else others).append(settlement)
-        delivered.sort(key=_by_outcome)
+            if settlement.state is not State.DELIVERED:
+                self._settle_one(settlement)
+        delivered = sorted((one for one in settlements if one.state is State.DELIVERED), key=_by_outcome)
         for (destination, status), group in groupby(delivered, key=_by_outcome):
             rows = list(group)
             for piece in chunks(rows):
@@ -146,22 +148,23 @@ class Writer:
                     [piece[0].now_ms, status, destination, *(row.event for row in piece)],
                 )
         self._database.executemany(
-            "UPDATE deliveries SET state = ?, attempts = attempts + ?, due_ms = ?, settled_ms = ?, "
-            "tried_since_ms = CASE WHEN tried_since_ms = 0 THEN ? ELSE tried_since_ms END, "
-            "last_status = ?, last_error = ? WHERE event = ? AND destination = ?",
-            [
-                (row.state, 1, row.due_ms, row.now_ms, row.now_ms, row.status, row.error, row.event, row.destination)
-                for row in others
-                if row.attempted
-            ],
-        )
-        self._database.executemany(
-            "UPDATE deliveries SET state = ?, settled_ms = ? WHERE event = ? AND destination = ?",
-            [(row.state, row.now_ms, row.event, row.destination) for row in others if not row.attempted],
-        )
-        self._database.executemany(
             "UPDATE deliveries SET state = 2 WHERE event = ? AND destination = ? AND state = 0", waiting
         )
+
+    def _settle_one(self, one: Settlement) -> None:
+        if one.attempted:
+            self._database.execute(
+                "UPDATE deliveries SET state = ?, attempts = attempts + 1, due_ms = ?, settled_ms = ?, "
+                "tried_since_ms = CASE WHEN tried_since_ms = 0 THEN ? ELSE tried_since_ms END, "
+                "last_status = ?, last_error = ? WHERE event = ? AND destination = ? AND state < 4",
+                (one.state, one.due_ms, one.now_ms, one.now_ms, one.status, one.error, one.event, one.destination),
+            )
+        else:
+            self._database.execute(
+                "UPDATE deliveries SET state = ?, settled_ms = ?, due_ms = CASE WHEN ? > 0 THEN ? ELSE due_ms END "
+                "WHERE event = ? AND destination = ? AND state < 4",
+                (one.state, one.now_ms, one.due_ms, one.due_ms, one.event, one.destination),
+            )
 
     def register_sources(self, sources: Sequence[SourceRow]) -> list[int]:
         self._database.execute("BEGIN IMMEDIATE")
@@ -189,7 +192,7 @@ class Writer:
 
 
 class Reader:
-    """Reads."""
+    """Reads of the store's thread."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -197,34 +200,39 @@ class Reader:
     def party_key(self) -> bytes:
         return bytes(self._database.execute("SELECT value FROM meta WHERE name = 'party_key'").fetchone()[0])
 
-    def queued(self, destination: int, after: int, limit: int) -> list[Delivery]:
-        return self._load("d.state = 0 AND d.event > ? ORDER BY d.event LIMIT ?", destination, after, limit)
+    def queued(self, destination: int, after: int, limit: int) -> Page:
+        return self._page("d.state = 0 AND d.event > ? ORDER BY d.event LIMIT ?", destination, after, limit)
 
-    def waiting(self, destination: int, lane: int, limit: int) -> list[Delivery]:
-        return self._load("d.state = 2 AND d.lane = ? ORDER BY d.event LIMIT ?", destination, lane, limit)
+    def waiting(self, destination: int, lane: int, limit: int) -> Page:
+        return self._page("d.state = 2 AND d.lane = ? ORDER BY d.event LIMIT ?", destination, lane, limit)
 
-    def due(self, destination: int, now_ms: int, limit: int) -> tuple[list[Delivery], int | None]:
-        rows = self._load("d.state IN (1, 3) AND d.due_ms <= ? ORDER BY d.due_ms LIMIT ?", destination, now_ms, limit)
+    def due(self, destination: int, now_ms: int, limit: int) -> tuple[Page, int | None]:
+        page = self._page("d.state IN (1, 3) AND d.due_ms <= ? ORDER BY d.due_ms LIMIT ?", destination, now_ms, limit)
         upcoming = self._database.execute(
             "SELECT min(due_ms) FROM deliveries WHERE destination = ? AND state IN (1, 3) AND due_ms > ?",
             (destination, now_ms),
         ).fetchone()[0]
-        return rows, upcoming
+        return page, upcoming
 
-    def _load(self, condition: str, *parameters: int) -> list[Delivery]:
-        return [
-            Delivery(
-                StoredEvent(seq, id_, revision, type_, received, bool(partial), pointer, head, data, receipt),
-                destination, lane, State(state), attempts, tried_since,
-            )
-            for (destination, lane, state, attempts, tried_since, seq, id_, revision, type_, received, partial,
-                 pointer, head, data, receipt) in self._database.execute(_LOADED + condition, parameters)
-        ]  # fmt: skip
+    def _page(self, condition: str, *parameters: int) -> Page:
+        """The last parameter is the limit."""
+        deliveries: list[Delivery] = []
+        size = 0
+        for (
+            destination, lane, state, attempts, tried_since, seq, id_, revision, type_, received, partial, pointer,
+            head, data, receipt,
+        ) in self._database.execute(_LOADED + condition, parameters):  # fmt: skip
+            event = StoredEvent(seq, id_, revision, type_, received, bool(partial), pointer, head, data, receipt)
+            deliveries.append(Delivery(event, destination, lane, State(state), attempts, tried_since))
+            size += event.size
+            if size > PAGE_BYTES:
+                return Page(deliveries, more=True)
+        return Page(deliveries, more=len(deliveries) == parameters[-1])
 
     def body(self, receipt: int) -> bytes:
         row = self._database.execute("SELECT body FROM receipts WHERE seq = ?", (receipt,)).fetchone()
         if row is None:
-            raise StoreUnavailable(f"receipt {receipt} is not in the store")
+            raise LookupError(f"receipt {receipt} is not in the store")
         return bytes(row[0])
 
     def backlog(self, destination: int) -> Backlog:
@@ -245,23 +253,6 @@ class Reader:
             "SELECT min(due_ms) FROM deliveries WHERE destination = ? AND state IN (1, 3)", (destination,)
         ).fetchone()[0]
         return Backlog(held_lanes, waiting_lanes, beside_lanes, next_due)
-
-    def counts(self) -> list[Count]:
-        """Pending and dead deliveries by destination: those that the partial indexes know."""
-        rows = []
-        for index, states in (
-            ("deliveries_queued", "state = 0"),
-            ("deliveries_due", "state IN (1, 3)"),
-            ("deliveries_waiting", "state = 2"),
-            ("deliveries_dead", "state = 5"),
-        ):
-            rows += self._database.execute(
-                "SELECT t.tenant, t.name, c.state, c.n, (SELECT r.received_ms FROM events e JOIN receipts r "  # noqa: S608
-                "ON r.seq = e.receipt WHERE e.seq = c.oldest) FROM (SELECT destination, state, count(*) AS n, "
-                f"min(event) AS oldest FROM deliveries INDEXED BY {index} WHERE {states} "
-                "GROUP BY destination, state) c JOIN destinations t ON t.id = c.destination"
-            ).fetchall()
-        return [Count(tenant, name, State(state), n, oldest) for tenant, name, state, n, oldest in rows]
 
 
 def _by_outcome(settlement: Settlement) -> tuple[int, int]:
