@@ -14,6 +14,9 @@ from http import HTTPStatus
 from aiohttp import HttpVersion10, web
 from aiohttp.abc import AbstractStreamWriter
 
+UNREAD = 1024 * 1024
+"""Bytes of answers that a client may leave unread. One that sends on and never reads would fill the memory."""
+
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
@@ -46,6 +49,9 @@ class Answer(web.StreamResponse):
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client is gone")
+        if transport.get_write_buffer_size() > UNREAD:
+            transport.abort()
+            raise ConnectionResetError("the client does not read its answers")
         self._keep_alive = request.keep_alive
         connection = ""
         if not self._keep_alive:

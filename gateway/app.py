@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import resource
 import signal
 import sys
 from collections import defaultdict
 from collections.abc import Iterable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 from aiohttp import web
 
@@ -31,6 +32,8 @@ from gateway.telemetry import Log, Metrics
 from gateway.version import VERSION
 
 KEEPALIVE_S = 75.0
+ADMIN_SHUTDOWN_S = 1.0
+"""Operators' requests are not waited for: nothing is lost with them."""
 SWITCH_INTERVAL_S = 0.0005
 """How long the event loop may keep the interpreter lock from the store's thread: a tenth of Python's default, since
 each statement of a commit has to win it back. Measured in bench/."""
@@ -49,6 +52,7 @@ class Gateway:
         self._log = log
         self._clock = clock or SystemClock()
         self._stack = AsyncExitStack()
+        self._budget = Budget(config.limits.inflight_bytes)
         self.url = ""
         self.admin_url = ""
 
@@ -78,13 +82,14 @@ class Gateway:
         destinations, sources = await self._register()
         self._ingress = ingress = Ingress(
             sources, store, self._clock, self._log, self.metrics,
-            origin=config.origin, max_items=config.limits.max_items, budget=Budget(config.limits.inflight_bytes),
+            origin=config.origin, max_items=config.limits.max_items, budget=self._budget,
         )  # fmt: skip
         store.on_deliveries = engine.offer
         await engine.start(destinations)
         token = config.admin.token.get_secret_value() if config.admin.token else None
         admin = Admin(store, self.metrics, token, lambda: ingress.draining)
-        self.admin_url = await self._listen(web.AppRunner(admin.application(), access_log=None), config.admin.listen)
+        admin_runner = web.AppRunner(admin.application(), access_log=None, shutdown_timeout=ADMIN_SHUTDOWN_S)
+        self.admin_url = await self._listen(admin_runner, config.admin.listen)
         handle = Schemas(config.origin).before(ingress.handle)
         server = web.Server(handle, access_log=None, keepalive_timeout=KEEPALIVE_S, auto_decompress=False)
         self._runner = web.ServerRunner(server, shutdown_timeout=config.limits.shutdown)
@@ -95,12 +100,15 @@ class Gateway:
         )  # fmt: skip
 
     async def stop(self) -> None:
-        """Accept nothing more, finish what is in flight within the limit, leave the rest in the store."""
+        """Accept nothing more, finish what is in flight within the limit, leave the rest in the store.
+
+        Requests and attempts have the same time: what is accepted meanwhile is committed, and delivered after the
+        next start.
+        """
         self._ingress.draining = True
         self._log.info("stopping", in_flight=self._engine.active)
-        await self._runner.cleanup()
+        await asyncio.gather(self._runner.cleanup(), self._engine.stop(self.config.limits.shutdown))
         await self._ingress.close()
-        await self._engine.stop(self.config.limits.shutdown)
         await self._stack.aclose()
         self._log.info("stopped")
 
@@ -133,7 +141,7 @@ class Gateway:
         limit = None
         if source.rate_limit is not None:
             limit = RateLimit(source.rate_limit, asyncio.get_running_loop().time)
-        return ServedSource(source, number, stamp, destinations, limit)
+        return ServedSource(source, number, stamp, destinations, self._budget.part(source.adapter.max_body), limit)
 
     async def _listen(self, runner: web.BaseRunner, address: Address) -> str:
         await runner.setup()
@@ -152,9 +160,17 @@ def _bound(addresses: Iterable[tuple[str, int]]) -> tuple[str, int]:
     return (host if host not in ("0.0.0.0", "::") else "127.0.0.1"), port  # noqa: S104 - compared, not bound
 
 
+def _raise_descriptor_limit() -> None:
+    """As many connections as the system allows: the soft limit is often 1024, for the sake of select()."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # some systems cannot go as far as they say
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 async def serve(config: Config, log: Log) -> None:
     """Run until SIGTERM or SIGINT, then drain. Raises StoreError or CannotListen."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    _raise_descriptor_limit()
     gateway = Gateway(config, log)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -28,6 +28,8 @@ USER_AGENT = f"wa-gateway/{VERSION}"
 LARGE = 256 * 1024
 DRAINED_ANSWER = 64 * 1024
 """Bytes of an answer that are read to keep the connection; a longer one closes it."""
+STALE_S = 1.0
+"""A connection that breaks within this time was closed before it was used. Later, downstream may have acted on it."""
 DECODED_BODIES = 8
 """Decoded receipts kept for the neighbours: raw fragments of one batch are cut from one decoding."""
 
@@ -64,6 +66,7 @@ class Forwarder:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             skip_auto_headers=("Accept-Encoding",),
+            timeout=aiohttp.ClientTimeout(),  # none of its own: the target's bounds the whole attempt
         )
         return self
 
@@ -92,22 +95,23 @@ class Forwarder:
         return Outcome(status, None, retry_after, time.perf_counter() - started)
 
     async def _post(self, target: Target, headers: dict[str, str], body: bytes) -> tuple[int, str | None]:
-        try:
-            return await self._post_once(target, headers, body)
-        except aiohttp.ServerDisconnectedError:
-            # Downstream closed an idle connection just as it was used; that says nothing about downstream.
-            return await self._post_once(target, headers, body)
+        started = time.perf_counter()
+        async with asyncio.timeout(target.timeout):
+            try:
+                return await self._post_once(target, headers, body)
+            except aiohttp.ServerDisconnectedError:
+                if time.perf_counter() - started > STALE_S:
+                    raise
+                # Downstream closed an idle connection just as it was used; that says nothing about downstream.
+                return await self._post_once(target, headers, body)
 
     async def _post_once(self, target: Target, headers: dict[str, str], body: bytes) -> tuple[int, str | None]:
-        async with (
-            asyncio.timeout(target.timeout),
-            self._session.post(
-                target.url,
-                data=body if len(body) < LARGE else io.BytesIO(body),  # aiohttp sends these piece by piece
-                headers=headers,
-                allow_redirects=False,
-            ) as response,
-        ):
+        async with self._session.post(
+            target.url,
+            data=body if len(body) < LARGE else io.BytesIO(body),  # aiohttp sends these piece by piece
+            headers=headers,
+            allow_redirects=False,
+        ) as response:
             await _drain(response)
             return response.status, response.headers.get("Retry-After")
 

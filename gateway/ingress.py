@@ -38,6 +38,7 @@ class Served:
     number: int
     stamp: SourceStamp
     destinations: list[tuple[int, Destination]]
+    budget: Budget
     rate_limit: RateLimit | None = None
     _routes: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
@@ -84,7 +85,6 @@ class Ingress:
         self._metrics = metrics
         self._origin = origin
         self._max_items = max_items
-        self._budget = budget
         self._drift = DriftLog(store, clock)
         self.draining = False
         self._proofs = Children(metrics.proofs)
@@ -131,6 +131,7 @@ class Ingress:
             raise Refused(405, "method", allow="GET, POST")
         if self.draining:
             raise Refused(503, "stopping", retry_after_s=STORE_RETRY_S)
+        adapter = served.source.adapter
         received_ms = self._clock.now_ms()
         raw = RawRequest(
             method=request.method,
@@ -141,19 +142,20 @@ class Ingress:
             received_at=datetime.fromtimestamp(received_ms / 1000, UTC),
             remote=request.remote,
         )
-        if request.method == "GET":
-            raw.query = request.query
-            return self._handshake(served, raw, wide)
-        with Share(self._budget) as share:
-            raw.body = await read_body(request, served.source.adapter.max_body, share)
-            wide["bytes"] = len(raw.body)
-            return await self._accept(served, raw, received_ms, wide)
-
-    def _handshake(self, served: Served, raw: RawRequest, wide: dict[str, Any]) -> Answer:
         try:
-            reply = served.source.adapter.handshake(raw)
+            if request.method == "GET":
+                raw.query = request.query
+                return self._handshake(served, raw, wide)
+            adapter.check_path_token(raw)
+            with Share(served.budget) as share:
+                raw.body = await read_body(request, adapter.max_body, share)
+                wide["bytes"] = len(raw.body)
+                return await self._accept(served, raw, received_ms, wide)
         except Unauthorized as refusal:
             return self._unauthorized(served, refusal, wide)
+
+    def _handshake(self, served: Served, raw: RawRequest, wide: dict[str, Any]) -> Answer:
+        reply = served.source.adapter.handshake(raw)
         if reply is None:
             raise Refused(405, "method", allow="POST")
         wide["outcome"] = "handshake"
@@ -161,13 +163,10 @@ class Ingress:
 
     async def _accept(self, served: Served, raw: RawRequest, received_ms: int, wide: dict[str, Any]) -> Answer:
         receipt_id = new_receipt_id(received_ms)
-        try:
-            if len(raw.body) > OFF_LOOP:
-                mapped = await asyncio.to_thread(self._map, served, raw, receipt_id, received_ms)
-            else:
-                mapped = self._map(served, raw, receipt_id, received_ms)
-        except Unauthorized as refusal:
-            return self._unauthorized(served, refusal, wide)
+        if len(raw.body) > OFF_LOOP:
+            mapped = await asyncio.to_thread(self._map, served, raw, receipt_id, received_ms)
+        else:
+            mapped = self._map(served, raw, receipt_id, received_ms)
         source, proof = served.source, mapped.proof
         self._proofs[source.tenant, source.name, proof.name, proof.index].inc()
         if served.rate_limit is not None:
@@ -275,8 +274,14 @@ def _refusal(status: int, word: str, headers: dict[str, str] | None = None) -> A
 
 
 def _kept_headers(served: Served, raw: RawRequest) -> bytes:
-    kept = served.source.adapter.kept_headers
-    return orjson.dumps({name: raw.headers[name] for name in kept if name in raw.headers})
+    names = served.source.adapter.kept_headers
+    kept = {name: _encodable(raw.headers[name]) for name in names if name in raw.headers}
+    return orjson.dumps(kept)
+
+
+def _encodable(text: str) -> str:
+    """Bytes of headers that are no UTF-8 come as lone surrogates, which JSON cannot hold."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _place(error: BaseException) -> str:

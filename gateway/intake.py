@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
 
 BODY_TIMEOUT_S = 30.0
 
@@ -26,20 +27,31 @@ class Refused(Exception):
 
 
 class Budget:
-    """Bytes of request bodies that may be in memory at one time, over all requests."""
+    """Bytes of request bodies that may be in memory at one time. What a part of it holds, the whole holds too."""
 
-    def __init__(self, limit: int) -> None:
+    __slots__ = ("_whole", "limit", "used")
+
+    def __init__(self, limit: int, whole: Budget | None = None) -> None:
         self.limit = limit
         self.used = 0
+        self._whole = whole
+
+    def part(self, largest: int) -> Budget:
+        """For one source: half, so that none can use up what the others need; or one body of the `largest` size."""
+        return Budget(max(self.limit // 2, largest), self)
 
     def take(self, size: int) -> None:
         """Raises Refused (503) where it is not there; the provider then keeps its copy and comes again."""
         if self.used + size > self.limit:
             raise Refused(503, "busy", retry_after_s=5)
+        if self._whole is not None:
+            self._whole.take(size)
         self.used += size
 
     def give_back(self, size: int) -> None:
         self.used -= size
+        if self._whole is not None:
+            self._whole.give_back(size)
 
 
 class Share:
@@ -85,12 +97,22 @@ class RateLimit:
 
 
 async def read_body(request: web.BaseRequest, limit: int, share: Share) -> bytes:
-    """The body exactly as sent. Raises Refused for what is encoded, too large, too slow, or above the budget."""
+    """The body exactly as sent. Raises Refused for what is encoded, too large, too slow, cut off, or above the
+    budget."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Refused(415, "content_encoding")  # signatures are over the bytes before any encoding
     declared = request.content_length
     if declared is not None and declared > limit:
         raise Refused(413, "too_large")
+    try:
+        return await _read(request, limit, share)
+    except TimeoutError:
+        raise Refused(408, "too_slow") from None
+    except (ConnectionError, web.RequestPayloadError, BadHttpMessage):  # it hung up, or its chunks are none
+        raise Refused(400, "disconnected") from None
+
+
+async def _read(request: web.BaseRequest, limit: int, share: Share) -> bytes:
     content = request.content
     if content.is_eof():  # it came with the headers: the common case
         body = content.read_nowait()
@@ -100,11 +122,8 @@ async def read_body(request: web.BaseRequest, limit: int, share: Share) -> bytes
         return body
     if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            return await _read_on(request, limit, share)
-    except TimeoutError:
-        raise Refused(408, "too_slow") from None
+    async with asyncio.timeout(BODY_TIMEOUT_S):
+        return await _read_on(request, limit, share)
 
 
 async def _read_on(request: web.BaseRequest, limit: int, share: Share) -> bytes:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
 import os
+import select
+import stat
 import sys
+import threading
 import time
+from collections import Counter as Counts
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -34,42 +39,74 @@ class Log(Protocol):
 
 
 class _LineWriter:
-    """Writes lines to a descriptor, those of one turn of the event loop in one system call.
+    """Writes lines to a descriptor, those of one turn of the event loop together.
 
-    A full or closed pipe costs log lines, never the gateway's work.
+    A reader that stalls or goes away costs log lines, never the gateway's work: a pipe gets no more than it takes
+    without blocking, the rest waits up to LIMIT bytes, and what comes beyond is counted. `on_dropped` is told the
+    count once lines flow again.
     """
 
     LIMIT = 1 << 20
+    RETRY_S = 0.05
+    LAST_S = 1.0
+    """How long the end of the process may wait for a reader."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, on_dropped: Callable[[int], None] = lambda lines: None) -> None:
         self._descriptor = descriptor
-        self._lines: list[bytes] = []
-        self._size = 0
-        self._scheduled = False
+        self.on_dropped = on_dropped
+        self._at_once = stat.S_ISREG(os.fstat(descriptor).st_mode) or os.isatty(descriptor)
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLOUT)
+        self._lock = threading.RLock()  # threads log too
+        self._text = bytearray()
+        self._dropped = 0
+        self._awaited: asyncio.AbstractEventLoop | None = None
 
     def msg(self, line: bytes) -> None:
-        if self._size > self.LIMIT:
-            return
-        self._lines.append(line)
-        self._size += len(line)
-        if self._scheduled:
-            return
+        with self._lock:
+            if self._dropped or len(self._text) > self.LIMIT:
+                self._dropped += 1
+                return
+            self._text += line
+            self._text += b"\n"
         try:
-            asyncio.get_running_loop().call_soon(self._write)
-            self._scheduled = True
-        except RuntimeError:  # no loop: at start and at the end
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # at start, at the end, in a thread
+            self._write()
+            return
+        if self._awaited is not loop:
+            self._awaited = loop
+            loop.call_soon(self._take_turn, loop)
+
+    def _take_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._awaited = None
+        self._write()
+        if self._text and self._awaited is None:
+            self._awaited = loop
+            loop.call_later(self.RETRY_S, self._take_turn, loop)
+
+    def close(self) -> None:
+        """At the end of the process: wait for the reader, but not long."""
+        end = time.monotonic() + self.LAST_S
+        self._write()
+        while self._text and (left := end - time.monotonic()) > 0:
+            self._poll.poll(left * 1000)
             self._write()
 
     def _write(self) -> None:
-        self._scheduled = False
-        text = b"\n".join(self._lines) + b"\n"
-        self._lines.clear()
-        self._size = 0
-        try:
-            while text:
-                text = text[os.write(self._descriptor, text) :]
-        except OSError:
-            pass
+        with self._lock:
+            try:
+                while self._text and (self._at_once or self._poll.poll(0)):
+                    # a pipe that can be written takes PIPE_BUF bytes, and may block on the next one
+                    size = len(self._text) if self._at_once else select.PIPE_BUF
+                    del self._text[: os.write(self._descriptor, self._text[:size])]
+            except BlockingIOError:  # whoever shares the pipe made it so, and filled it
+                pass
+            except OSError:  # nobody will read them
+                self._text.clear()
+            if self._dropped and len(self._text) <= self.LIMIT // 2:
+                dropped, self._dropped = self._dropped, 0
+                self.on_dropped(dropped)
 
     debug = info = warning = error = critical = msg
 
@@ -95,22 +132,45 @@ def configure_logging(level: str = "info", style: str = "auto") -> Log:
         cache_logger_on_first_use=True,
     )
     log: Log = structlog.get_logger()
+    writer.on_dropped = lambda lines: log.warning("lines_dropped", lines=lines)
+    atexit.register(writer.close)
     logging.basicConfig(handlers=[_Bridge(log)], level=logging.WARNING, force=True)
     return log
 
 
 class _Bridge(logging.Handler):
-    """What libraries log, in our form. Their arguments may hold requests: only the message's pattern is kept."""
+    """What libraries log, in our form. Their arguments may hold requests: only the message's pattern is kept.
 
-    def __init__(self, log: Log) -> None:
+    The same line again and again, as of an event loop that is out of descriptors, is written once in a second.
+    """
+
+    EACH_S = 1.0
+    PATTERNS = 1000
+
+    def __init__(self, log: Log, now_s: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._log = log
+        self._now_s = now_s
+        self._written: dict[tuple[str, str], float] = {}
+        self._suppressed: Counts[tuple[str, str]] = Counts()
 
     def emit(self, record: logging.LogRecord) -> None:
+        text = str(record.msg).partition("\n")[0][:200]  # further lines show objects
+        pattern = (record.name, text)
+        now = self._now_s()
+        if now - self._written.get(pattern, -self.EACH_S) < self.EACH_S:
+            self._suppressed[pattern] += 1
+            return
+        if len(self._written) >= self.PATTERNS:  # of texts that are put together before they are logged
+            self._written.clear()
+            self._suppressed.clear()
+        self._written[pattern] = now
+        suppressed = self._suppressed.pop(pattern, 0)
         kind = record.exc_info[0] if record.exc_info else None
         self._log.warning(
-            "library", library=record.name, text=str(record.msg)[:200], error=kind.__name__ if kind else None
-        )
+            "library", library=record.name, text=text, error=kind.__name__ if kind else None,
+            **({"suppressed": suppressed} if suppressed else {}),
+        )  # fmt: skip
 
 
 def _render_json(logger: Any, name: str, fields: dict[str, Any]) -> bytes:

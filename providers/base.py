@@ -288,9 +288,24 @@ class Adapter:
         """Answer a challenge (a GET); None for an ordinary delivery. Raises Unauthorized."""
         return None
 
+    def check_path_token(self, request: RawRequest) -> Proof | None:
+        """The token in the URL, where the source has one: it needs no body, so it is checked before one is read too.
+
+        None without a setting. Raises Unauthorized.
+        """
+        tokens = self.settings.path_token
+        if not tokens:
+            return None
+        if not request.path_token:
+            raise Unauthorized("missing_path_token")
+        index = matching_secret(request.path_token, tokens)
+        if index is None:
+            raise Unauthorized("wrong_path_token", 403)
+        return Proof("path_token", index)
+
     def verify(self, request: RawRequest) -> Proof:
         """What proves the origin of this request. Raises Unauthorized."""
-        token = self._verify_path_token(request)
+        token = self.check_path_token(request)
         return self.prove(request) or token or Proof("none")
 
     def redact(self, body: bytes) -> bytes:
@@ -324,14 +339,3 @@ class Adapter:
     def items(self, request: RawRequest, notes: Notes) -> Iterator[Item]:
         """Yield the items one by one. Raises Malformed before the first, and nothing else."""
         raise NotImplementedError
-
-    def _verify_path_token(self, request: RawRequest) -> Proof | None:
-        tokens = self.settings.path_token
-        if not tokens:
-            return None
-        if not request.path_token:
-            raise Unauthorized("missing_path_token")
-        index = matching_secret(request.path_token, tokens)
-        if index is None:
-            raise Unauthorized("wrong_path_token", 403)
-        return Proof("path_token", index)

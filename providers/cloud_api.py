@@ -54,7 +54,7 @@ class CloudApi(Adapter):
         """Meta calls with GET when a callback URL or verify token is saved; the answer is the challenge."""
         if request.method != "GET":
             return None
-        self._verify_path_token(request)
+        self.check_path_token(request)
         mode, token, challenge = (_hub(request, name) for name in ("mode", "verify_token", "challenge"))
         if mode != "subscribe" or not token or not challenge:
             raise Unauthorized("not_a_handshake", 403)

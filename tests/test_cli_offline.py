@@ -13,6 +13,7 @@ import pytest
 
 from gateway.cli.program import COMMANDS, exit_code
 from gateway.config import DEVELOPMENT_SECRET
+from gateway.store.base import StoreUnavailable
 from gateway.version import VERSION
 from normalized import json_schema, parse_event
 
@@ -142,6 +143,49 @@ def test_closed_pipe_is_quiet(tmp_path: Path) -> None:
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, cwd=ROOT, check=False)
     assert len(done.stdout.splitlines()) == 1
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "message"),
+    [
+        ("schema >&-", 1, "cannot read or write: Bad file descriptor"),
+        ("schema >/dev/full", 1, "cannot read or write: No space left on device"),
+        ("--help >/dev/full", 1, "cannot read or write: No space left on device"),
+        ("check-config >/dev/full", 1, "cannot read or write: No space left on device"),
+        ("check-config - <&-", 2, "cannot read -: Bad file descriptor"),
+        ("normalize --provider cloud_api - <&-", 1, "-: cannot read the file: Bad file descriptor"),
+        ("normalize --provider cloud_api BODY >/dev/full", 1, "cannot read or write: No space left on device"),
+        ("normalize --provider cloud_api BODY >&-", 1, "cannot read or write: Bad file descriptor"),
+        ("version >&- 2>&-", 1, ""),
+        ("version >&- 2>/dev/full", 1, ""),
+    ],
+)
+def test_streams_that_cannot_be_used(body: Path, command: str, code: int, message: str) -> None:
+    command = f"'{sys.executable}' -m gateway {command.replace('BODY', str(body))}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.splitlines()[-1:] == ([f"Error: {message}"] if code == 2 else [message][: bool(message)])
+
+
+def test_a_closed_stream_is_not_given_to_the_next_file(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from gateway.cli import program; program.exit_code = lambda arguments: "
+        "os.open(os.devnull, os.O_RDONLY); program.main()"
+    )
+    done = subprocess.run(["sh", "-c", f"'{sys.executable}' -c '{code}' <&- >&- 2>&-"], cwd=ROOT, check=False)
+    assert done.returncode == 3
+
+
+def test_a_store_that_cannot_be_used_at_start_is_named(run: Any, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def serve(*_: object) -> None:
+        raise StoreUnavailable("database or disk is full")
+
+    monkeypatch.setattr("gateway.cli.run.serve", serve)
+    monkeypatch.setattr("gateway.cli.run.configure_logging", lambda *_: None)
+    config.write_text("tenants: {acme: {}}\n")
+    outcome = run("run", "--config", config)
+    assert outcome.code == 1
+    assert outcome.err.splitlines()[-1] == f"cannot use {config.parent}/wa-gateway.db: database or disk is full"
 
 
 def test_interrupt_is_quiet(monkeypatch: pytest.MonkeyPatch, run: Any) -> None:
@@ -318,6 +362,9 @@ def test_normalize_takes_the_source_from_a_configuration(run: Any, config: Path,
         (["--provider", "whapi", "--tenant", "A"], 2, "--tenant: a name has"),
         (["--provider", "whapi", "--received-at", "now"], 2, "must be RFC 3339"),
         (["--provider", "whapi", "--received-at", "2026-06-08T20:59:43"], 2, "must be RFC 3339"),
+        (["--provider", "whapi", "--received-at", "2200-01-01T00:00:00Z"], 2, "must be after 1970 and before 2106"),
+        (["--provider", "whapi", "--received-at", "1970-01-01T00:00:00+01:00"], 2, "must be after 1970"),
+        (["--provider", "whapi", "--received-at", "9999-12-31T23:59:59-23:59"], 2, "must be after 1970"),
         (["--config", "CONFIG", "--source", "cloud", "--provider", "whapi"], 2, "without --provider"),
         (["--config", "CONFIG", "--tenant", "acme"], 2, "--config goes with --tenant and --source"),
         (

@@ -36,6 +36,7 @@ ROOT = Path(__file__).parent.parent
         (parse_duration, "1.5s", 1.5),
         (parse_duration, "1h30m", 5400.0),
         (parse_duration, "8d", 691_200.0),
+        (parse_duration, "3650d", 315_360_000.0),
         (parse_hold, "15m", 900.0),
         (parse_hold, "forever", None),
         (parse_size, "64MiB", 67_108_864),
@@ -62,9 +63,9 @@ def test_value(parse: Any, text: str, value: object) -> None:
     [
         (
             parse_duration,
-            ["", "5", "s", "5 s", "-5s", "5S", "5s ", "1h-3m", "٣s", "1e3s", "inf", None, 5, "9" * 400 + "s"],
+            ["", "5", "s", "5 s", "-5s", "5S", "5s ", "1h-3m", "٣s", "1e3s", "inf", None, 5, "9" * 400 + "s", "3651d"],
         ),
-        (parse_hold, ["never", "Forever", ""]),
+        (parse_hold, ["never", "Forever", "", "87601h", "999999999999d"]),
         (parse_size, ["", "64", "64M", "1.5MiB", "-1B", "64 mib", None, 64]),
         (parse_rate, ["", "0/s", "5", "5/h", "-5/s", "5 /s", "0.0/m", None]),
         (

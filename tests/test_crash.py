@@ -7,17 +7,25 @@ import hashlib
 import hmac
 import os
 import random
+import resource
 import signal
 import sqlite3
+import subprocess
 import sys
+import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
 import aiohttp
 import orjson
 import pytest
+import structlog
 
-from tests.support import APP_SECRET, Downstream, until, write_config
+from gateway.app import Gateway
+from gateway.config import load_config
+from gateway.store.base import Appended, Submission
+from providers import load_adapters
+from tests.support import APP_SECRET, Downstream, running, until, write_config
 from tests.test_ingress import envelope, message
 
 ROOT = Path(__file__).parent.parent
@@ -27,14 +35,15 @@ PEOPLE = 7
 class Process:
     """`wa-gateway run`, on a port that stays the same over restarts."""
 
-    def __init__(self, config: Path) -> None:
+    def __init__(self, config: Path, *prefix: str) -> None:
         self.config = config
+        self._prefix = prefix
         self.url = ""
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gateway", "run", "--config", str(self.config), "--log-format", "json",
+            *self._prefix, sys.executable, "-m", "gateway", "run", "--config", str(self.config), "--log-format", "json",
             stderr=asyncio.subprocess.PIPE, cwd=ROOT,
         )  # fmt: skip
         assert self._process.stderr is not None
@@ -45,6 +54,11 @@ class Process:
         self._reader = asyncio.create_task(self._read_on(self._process.stderr))
         text = self.config.read_text().replace("listen: 127.0.0.1:0\nadmin", f"listen: {self.url[7:]}\nadmin")
         self.config.write_text(text)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     async def _read_on(self, stream: asyncio.StreamReader) -> None:
         self.lines = [line async for line in stream]
@@ -151,6 +165,104 @@ async def test_sigterm_finishes_what_is_in_flight(tmp_path: Path) -> None:
     assert database.execute("SELECT state, count(*) FROM deliveries GROUP BY state").fetchall() == [(4, 3)]
     database.close()
     assert [orjson.loads(line)["event"] for line in process.lines[-1:]] == ["stopped"]
+
+
+async def test_sigterm_is_obeyed_while_nobody_reads_the_log(tmp_path: Path) -> None:
+    config = write_config(tmp_path, {})
+    reader, descriptor = os.pipe()
+    with subprocess.Popen(
+        [sys.executable, "-m", "gateway", "run", "--config", str(config), "--log-format", "json"],
+        stderr=descriptor, cwd=ROOT,
+    ) as process:  # fmt: skip
+        os.close(descriptor)
+        with os.fdopen(reader, "rb", buffering=0) as log:
+            try:
+                while b'"event":"started"' not in (line := await asyncio.to_thread(log.readline)):
+                    assert line, "it ended before it started"
+                url = orjson.loads(line)["listen"]
+                async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
+                    for _ in range(1000):  # each is a line, and they are more than a pipe holds
+                        async with session.get(url) as response:
+                            assert response.status == 404
+                process.terminate()
+                assert await asyncio.to_thread(process.wait, 10) == 0
+            finally:
+                process.kill()
+
+
+async def test_it_takes_as_many_descriptors_as_the_system_gives(tmp_path: Path) -> None:
+    process = Process(write_config(tmp_path, {}), "sh", "-c", 'ulimit -Sn 100; exec "$0" "$@"')
+    await process.start()
+    soft, hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+    assert soft == hard > 100
+    assert await process.end(signal.SIGTERM) == 0
+
+
+async def upload_half(url: str, body: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A webhook whose second half is still to come."""
+    signature = hmac.new(APP_SECRET.encode(), body, hashlib.sha256).hexdigest()
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    head = f"POST /hooks/acme/cloud HTTP/1.1\r\nHost: x\r\nX-Hub-Signature-256: sha256={signature}\r\n"
+    writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[: len(body) // 2])
+    await writer.drain()
+    return reader, writer
+
+
+async def test_what_is_accepted_while_stopping_is_committed_and_left_for_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, release = asyncio.Event(), asyncio.Event()
+    body = orjson.dumps(envelope([message(1)]))
+    signature = "sha256=" + hmac.new(APP_SECRET.encode(), body, hashlib.sha256).hexdigest()
+    async with Downstream().serve() as downstream, aiohttp.ClientSession() as session:
+        config = write_config(tmp_path, {"crm": {"url": downstream.url}})
+        gateway = Gateway(load_config(config, {}, load_adapters()), structlog.get_logger())
+        await gateway.start()
+        append = gateway._store.append
+
+        async def append_late(submission: Submission) -> Appended:
+            begun.set()
+            await release.wait()
+            return await append(submission)
+
+        monkeypatch.setattr(gateway._store, "append", append_late)
+        path, headers = "/hooks/acme/cloud", {"X-Hub-Signature-256": signature}
+        posting = asyncio.create_task(session.post(gateway.url + path, data=body, headers=headers))
+        await begun.wait()
+        stopping = asyncio.create_task(gateway.stop())
+        await until(lambda: gateway._ingress.draining)
+        release.set()
+        async with await posting as response:
+            assert response.status == 200
+        await stopping
+        assert downstream.got == []
+        async with running(config):
+            await until(lambda: len(downstream.got) == 1)
+
+
+async def test_requests_and_attempts_share_the_time_of_stopping(tmp_path: Path) -> None:
+    release = asyncio.Event()
+
+    async def answer(got: object) -> aiohttp.web.Response:
+        await release.wait()
+        return aiohttp.web.Response()
+
+    body = orjson.dumps(envelope([message(1)]))
+    signature = "sha256=" + hmac.new(APP_SECRET.encode(), body, hashlib.sha256).hexdigest()
+    async with Downstream().serve() as downstream, aiohttp.ClientSession() as session:
+        downstream.answer = answer
+        process = Process(write_config(tmp_path, {"crm": {"url": downstream.url}}, limits={"shutdown": "2s"}))
+        await process.start()
+        headers = {"X-Hub-Signature-256": signature}
+        async with session.post(process.url + "/hooks/acme/cloud", data=body, headers=headers) as response:
+            assert response.status == 200
+        await until(lambda: len(downstream.got) == 1)
+        _, writer = await upload_half(process.url, body)
+        started = time.monotonic()
+        assert await process.end(signal.SIGTERM) == 0
+        assert time.monotonic() - started < 3.7, "not the limit for the one, and again for the other"
+        release.set()
+        writer.close()
 
 
 async def run_to_its_end(config: Path) -> tuple[int, str]:

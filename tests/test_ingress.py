@@ -11,15 +11,18 @@ import json
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import create_autospec
 
 import aiohttp
 import orjson
 import pytest
 import structlog
 
+from gateway.answers import UNREAD, Answer
 from gateway.app import Gateway
-from gateway.intake import RateLimit, Refused
+from gateway.intake import Budget, RateLimit, Refused
 from tests.support import APP_SECRET, Downstream, running, until, write_config
 
 API_KEY = "test-api-key-0123456789"
@@ -296,6 +299,14 @@ async def test_traceparent_is_carried(client: Client) -> None:
     assert [event.get("traceparent") for event in events] == [trace, None]
 
 
+async def test_headers_that_are_no_utf8_are_no_obstacle(client: Client) -> None:
+    request = b"POST /hooks/acme/coreapp/test-path-token HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    answer = await raw_exchange(client, request + b"Content-Type: application/json\xff\r\nContent-Length: 2\r\n\r\n{}")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    ((headers,),) = client.rows("SELECT headers FROM receipts")
+    assert orjson.loads(headers) == {"content-type": "application/json?"}
+
+
 # Bounds
 
 
@@ -368,10 +379,71 @@ async def test_a_client_that_hangs_up_leaves_nothing_behind(client: Client) -> N
     _, writer = await asyncio.open_connection(host, int(port))
     writer.write(b"POST /hooks/acme/cloud HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + b"x" * 50_000)
     await writer.drain()
-    await until(lambda: client.gateway._ingress._budget.used > 0)
+    await until(lambda: client.gateway._budget.used > 0)
     writer.close()
-    await until(lambda: client.gateway._ingress._budget.used == 0)
+    await until(lambda: client.gateway._budget.used == 0)
     assert client.rows("SELECT count(*) FROM receipts") == [(0,)]
+    requests = client.gateway.metrics.requests
+    await until(lambda: requests.labels("cloud_api", 400)._value.get() == 1)
+    assert requests.labels("cloud_api", 500)._value.get() == 0, "it is no fault of the gateway"
+
+
+async def begin_upload(client: Client, path: str, size: int, body: bytes) -> asyncio.StreamWriter:
+    """A request whose body does not come to its end."""
+    host, port = client.gateway.url.removeprefix("http://").split(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode() + body)
+    await writer.drain()
+    return writer
+
+
+async def test_one_source_cannot_use_up_the_memory_of_all(client: Client) -> None:
+    size = 32 * 1024 * 1024
+    budget = client.gateway._budget
+    first = await begin_upload(client, "/hooks/acme/device", size, b"x" * (size - 1))
+    await until(lambda: budget.used == size - 1)
+    second = await begin_upload(client, "/hooks/acme/device", size, b"x" * 1000)
+    busy = client.gateway.metrics.requests.labels("whapi", 503)
+    await until(lambda: busy._value.get() == 1)
+    assert await client.post(envelope([message(1)])) == (200, {"events": 1, "duplicates": 0})
+    first.close()
+    second.close()
+    await until(lambda: budget.used == 0)
+
+
+def test_a_part_of_the_budget_is_half_or_one_body() -> None:
+    whole = Budget(100)
+    one, other = whole.part(10), whole.part(80)
+    one.take(50)
+    with pytest.raises(Refused):
+        one.take(1)
+    with pytest.raises(Refused):
+        other.take(51)
+    assert (one.used, other.used, whole.used) == (50, 0, 50), "what is refused is not counted"
+    other.take(50)
+    one.give_back(50)
+    other.take(30)
+    assert whole.used == 80
+
+
+@pytest.mark.parametrize(("path", "status"), [("/hooks/acme/coreapp/wrong", 403), ("/hooks/acme/coreapp", 401)])
+async def test_the_token_is_checked_before_the_body_is_read(client: Client, path: str, status: int) -> None:
+    writer = await begin_upload(client, path, 1000, b"x")
+    refused = client.gateway.metrics.requests.labels("on_premises", status)
+    await until(lambda: refused._value.get() == 1)
+    reason = "wrong_path_token" if status == 403 else "missing_path_token"
+    assert client.gateway.metrics.unauthorized.labels("acme", "coreapp", reason)._value.get() == 1
+    writer.close()
+
+
+async def test_answers_that_are_never_read_end_the_connection() -> None:
+    transport = create_autospec(asyncio.Transport, instance=True)
+    transport.is_closing.return_value = False
+    transport.get_write_buffer_size.return_value = UNREAD + 1
+    with pytest.raises(ConnectionResetError):
+        await Answer(200).prepare(SimpleNamespace(transport=transport))  # type: ignore[arg-type]
+    transport.abort.assert_called_once_with()
+    transport.write.assert_not_called()
 
 
 async def test_requests_above_the_sources_rate_are_for_later(tmp_path: Path) -> None:

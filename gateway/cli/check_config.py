@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
 
-from gateway.cli.failures import EX_CONFIG, config_problems
+from gateway.cli.failures import EX_CONFIG, STDIN, config_problems, read_input
 from gateway.config import Config, ConfigError, Destination, Source, load_config
 from providers import Adapter, load_adapters
-
-STDIN = Path("-")
 
 
 @click.command()
@@ -30,7 +27,7 @@ def command(context: click.Context, files: tuple[Path, ...]) -> None:
         adapters = load_adapters()
     bad = 0
     for path in files or (Path("config.yaml"),):
-        body = sys.stdin.buffer.read() if path == STDIN else None
+        body = read_input(path) if path == STDIN else None
         try:
             config = load_config(Path("<stdin>") if path == STDIN else path, os.environ, adapters, body=body)
         except ConfigError as error:

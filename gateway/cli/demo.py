@@ -22,7 +22,7 @@ from gateway.config import Config, load_config
 from gateway.receiver import Received, Receiver
 from gateway.rehearsal import Ledger, Post, configuration, new_webhook_secret, posts
 from gateway.signing import decode_secret
-from gateway.store.base import StoreError
+from gateway.store.base import StoreError, StoreUnavailable
 from gateway.summary import short_type, summarize
 from gateway.telemetry import configure_logging
 from providers import load_adapters
@@ -47,7 +47,7 @@ def command(keep: bool) -> None:
         raise click.Abort from None
     except BrokenPipeError:
         raise
-    except (StoreError, CannotListen, aiohttp.ClientError, OSError) as error:
+    except (StoreError, StoreUnavailable, CannotListen, aiohttp.ClientError, OSError) as error:
         raise Failed(f"the demo cannot run: {error}") from None
 
 

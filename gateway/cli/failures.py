@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from gateway.config import Config, ConfigError, load_config
 from providers import AdapterClash, load_adapters
 
 EX_CONFIG = 78
+STDIN = Path("-")
 
 
 class Failed(click.ClickException):
@@ -27,6 +29,14 @@ class BadConfig(Failed):
     """The configuration cannot be used; the message names every problem."""
 
     exit_code = EX_CONFIG
+
+
+def read_input(path: Path) -> bytes:
+    """A file that the user names, or standard input. Ends the command if it cannot be read."""
+    try:
+        return sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
+    except OSError as error:
+        raise click.UsageError(f"cannot read {path}: {error.strerror}") from None
 
 
 @contextmanager

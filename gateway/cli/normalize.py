@@ -14,7 +14,7 @@ import click
 from pydantic import BaseModel, ValidationError
 
 from gateway import lossless
-from gateway.cli.failures import config_problems
+from gateway.cli.failures import STDIN, config_problems
 from gateway.config.errors import suggestion
 from gateway.config.explain import explain_briefly
 from gateway.config.load import load_source
@@ -28,7 +28,6 @@ from providers.wire import dump_json
 
 Model = TypeVar("Model", bound=BaseModel)
 
-STDIN = Path("-")
 RAW: dict[str, Callable[[Event], bool]] = {
     "never": lambda event: False,
     "unknown": lambda event: event.partial,
@@ -51,6 +50,8 @@ def _instant(context: click.Context, parameter: click.Parameter, given: str | No
         instant = datetime.min
     if instant.tzinfo is None:
         raise click.BadParameter("must be RFC 3339, such as 2026-06-08T20:59:43Z", context, parameter)
+    if not 1970 < instant.year < 2106:  # ids of events begin with 32 bits of seconds
+        raise click.BadParameter("must be after 1970 and before 2106", context, parameter)
     return instant.astimezone(UTC)
 
 

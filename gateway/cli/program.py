@@ -10,6 +10,7 @@ import importlib
 import io
 import os
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 import click
@@ -64,6 +65,7 @@ def program() -> None:
 
 def main() -> NoReturn:
     """Run the command that the arguments name, and exit."""
+    _hold_standard_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a character shows its code
             stream.reconfigure(errors="backslashreplace")
@@ -71,7 +73,7 @@ def main() -> NoReturn:
 
 
 def exit_code(arguments: list[str]) -> int:
-    """Run a command. A user's mistake is a message on stderr, never a traceback."""
+    """Run a command. A user's mistake, or a disk that is full, is a message on stderr, never a traceback."""
     try:
         result = program.main(arguments, prog_name="wa-gateway", standalone_mode=False)
         sys.stdout.flush()
@@ -83,7 +85,30 @@ def exit_code(arguments: list[str]) -> int:
     except BrokenPipeError:
         _discard_stdout()
         return 1
+    except OSError as error:
+        _discard_stdout()
+        with suppress(OSError):
+            click.echo(f"{error.filename or 'cannot read or write'}: {error.strerror or error}", err=True)
+        return 1
     return result if isinstance(result, int) else 0
+
+
+def _hold_standard_streams() -> None:
+    """A standard stream that the caller has closed fails when it is used; errors alone are lost in silence.
+
+    Its descriptor is taken, or the next file that is opened would get it, and what is printed would go there.
+    """
+    for descriptor, name, mode, access in _STREAMS:
+        if getattr(sys, name) is None:
+            os.open(os.devnull, access)  # the lowest that is free: this one
+            setattr(sys, name, os.fdopen(descriptor, mode, closefd=False))
+
+
+_STREAMS = (
+    (0, "stdin", "r", os.O_WRONLY),
+    (1, "stdout", "w", os.O_RDONLY),
+    (2, "stderr", "w", os.O_RDWR),
+)
 
 
 def _discard_stdout() -> None:

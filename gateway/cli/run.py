@@ -9,7 +9,7 @@ import click
 
 from gateway.app import CannotListen, serve
 from gateway.cli.failures import Failed, open_config
-from gateway.store.base import StoreError
+from gateway.store.base import StoreError, StoreUnavailable
 from gateway.telemetry import configure_logging
 
 
@@ -38,3 +38,5 @@ def command(path: Path, log_level: str, log_format: str) -> None:
         asyncio.run(serve(config, log))
     except (StoreError, CannotListen) as error:
         raise Failed(str(error)) from None
+    except StoreUnavailable as error:
+        raise Failed(f"cannot use {config.store.path}: {error}") from None

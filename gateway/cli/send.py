@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import click
 from pydantic import ValidationError
 
 from gateway.caller import Reply, call, webhook
-from gateway.cli.failures import Failed, config_problems, open_config
+from gateway.cli.failures import Failed, config_problems, open_config, read_input
 from gateway.config import Config, Source
 from gateway.config.errors import suggestion
 from gateway.config.secrets import placeholders
@@ -20,7 +19,6 @@ from gateway.samples import default_sample, samples
 from gateway.summary import short_type, summarize
 from providers import Adapter, Malformed, RawRequest, load_adapters
 
-STDIN = Path("-")
 EXPLANATIONS = {
     401: "The gateway saw no proof of origin: does it run with the same configuration and secrets?",
     403: "The gateway did not accept the proof: does it run with the same configuration and secrets?",
@@ -64,7 +62,7 @@ def command(target: str, file: Path | None, sample: str | None, url: str | None,
         raise click.UsageError("give FILE or --sample, not both")
     config = open_config(path)
     source = _find(config, target)
-    body = _read(file) if file else _sample(source, sample)
+    body = read_input(file) if file else _sample(source, sample)
     url = (url or _listening(config)).rstrip("/")
     reply = asyncio.run(_send(source, body, url, config.origin))
     click.echo(f"{reply.status} {reply.body.decode('utf-8', 'replace')}")
@@ -98,13 +96,6 @@ def _find(config: Config, target: str) -> Source:
     if matching:
         raise click.UsageError(f"several tenants have a source {target!r}: {', '.join(matching)}")
     raise click.UsageError(f"there is no source {target!r} in {config.path}; {suggestion(target, known)}")
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
-    except OSError as error:
-        raise click.UsageError(f"cannot read {path}: {error.strerror}") from None
 
 
 def _sample(source: Source, name: str | None) -> bytes:

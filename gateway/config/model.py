@@ -130,7 +130,8 @@ class Limits(Section):
     )  # fmt: skip
     inflight_bytes: Annotated[int, BeforeValidator(lambda value: _parsed(value, parse_size))] = Field(
         default=64 * 1024**2, ge=1024**2,
-        description="Bodies held in memory at one time. Above it requests are answered 503: providers retry.",
+        description="Bodies held in memory at one time; one source holds at most half, or one body of its largest "
+        "size. Above it requests are answered 503: providers retry.",
     )  # fmt: skip
     shutdown: Duration = Field(
         default=20.0, ge=0, le=HOUR,

@@ -26,6 +26,7 @@ SIZE_UNITS = {
     "kB": 1000, "MB": 1000**2, "GB": 1000**3,
     "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3,
 }  # fmt: skip
+LONGEST_DAYS = 3650
 RATE_UNITS = {"s": 1.0, "m": 60.0}
 
 _DURATION_PART = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)(ms|s|m|h|d)", re.ASCII)
@@ -70,7 +71,10 @@ def parse_duration(text: object) -> float:
     """Seconds from `500ms`, `15s`, `1h30m`, `8d`."""
     if not isinstance(text, str) or not _DURATION.fullmatch(text):
         raise ValueError("must be a duration: a number and a unit (ms, s, m, h, d), such as 30s or 1h30m")
-    return sum(float(number) * DURATION_UNITS[unit] for number, unit in _DURATION_PART.findall(text))
+    seconds = sum(float(number) * DURATION_UNITS[unit] for number, unit in _DURATION_PART.findall(text))
+    if seconds > LONGEST_DAYS * DURATION_UNITS["d"]:
+        raise ValueError(f"must be {LONGEST_DAYS}d or less")
+    return seconds
 
 
 def parse_hold(text: object) -> float | None:
