@@ -68,6 +68,8 @@ class SettingOutcome(Model):
     setting: str = Field(description="subject | description | icon | join_approval")
     successful: bool | None = Field(None, description="Whether it was changed.")
     errors: list[ErrorInfo] | None = Field(None, description="Why it was not.")
+    refused: str | None = Field(None, description="What it was to become.", examples=["Order 12345, paid"])
+    refused_icon: GroupIcon | None = Field(None, description="The picture that it was to become.")
 
 
 class GroupChange(Model):

@@ -91,6 +91,9 @@ class PollContent(Model):
     kind: str | None = Field(None, description="poll | quiz | results")
     option_kind: str | None = Field(None, description="text | image")
     correct_option: PollOption | None = Field(None, description="Of a quiz.")
+    ends_at: Timestamp | None = Field(None, description="When voting ends.")
+    hidden_voters: bool | None = Field(None, description="Nobody sees who chose what.")
+    open_options: bool | None = Field(None, description="Those who vote may add options.")
 
 
 class PollVoteContent(Model):

@@ -94,6 +94,24 @@ class TestEdits:
         assert found.partial
 
 
+class TestMarks:
+    PIN: ClassVar = {"key": {"id": TARGET, "remoteJid": "15550783881@s.whatsapp.net"}, "type": 1}
+
+    @pytest.mark.parametrize(("from_me", "theirs", "business"), [
+        (False, True, False), (True, True, True), (False, False, None), (True, False, False),
+    ])  # fmt: skip
+    def test_the_targets_key_is_the_doers(self, from_me: bool, theirs: bool, business: bool | None) -> None:
+        pin = {**self.PIN, "key": {**self.PIN["key"], "fromMe": theirs}}
+        target = item({"pinInChatMessage": pin}, from_me=from_me).data["change"]["target"]
+        assert target["message_id"] == TARGET
+        assert target.get("from_business") is business
+
+    @pytest.mark.parametrize("message", [{"pinInChatMessage": PIN}, {"keepInChatMessage": {**PIN, "keepType": 1}}])
+    def test_who_calls_the_chat_by_our_address_means_this_one(self, message: Any) -> None:
+        message = {name: {**node, "key": {**node["key"], "fromMe": True}} for name, node in message.items()}
+        assert item(message).data["change"]["target"] == {"message_id": TARGET, "from_business": False}
+
+
 class TestDeletions:
     def test_by_who_wrote_it(self) -> None:
         found = item(protocol(0))

@@ -66,6 +66,8 @@ class WahaAdapter(Adapter):
         "/id": "of the webhook",
         "/timestamp": "when the webhook was sent; events have times of their own",
         "/engine": "how WAHA itself runs",
+        "/me/lid": "our own address once more",
+        "/me/jid": "our own address once more",
         "/environment": "how WAHA itself runs",
         "/payload/hasMedia": "whether `media` should be there",
         "/payload/replyTo/hasMedia": "whether `media` should be there",

@@ -31,6 +31,7 @@ class Envelope:
         self.metadata = as_object(document.get("metadata"))
         me = as_object(document.get("me"))
         self.own = normal_jid(as_text(me.get("id")) or "")
+        self.addresses = frozenset({self.own, normal_jid(as_text(me.get("lid")) or "")})
         self.own_name = as_text(me.get("pushName")) or ""
         if not document.keys() <= _MEMBERS:
             notes.drifted("member", "envelope")
@@ -84,9 +85,9 @@ def target_of(text: str, chat: str) -> Object:
     return target
 
 
-def check_ends(node: Object, found: MessageId, own: str, reading: Reading) -> None:
+def check_ends(node: Object, found: MessageId, own: frozenset[str], reading: Reading) -> None:
     """Addresses beside an id repeat those in it, or are ours; what they say else is left to `raw`."""
-    known = {ME, "", own, normal_jid(found.chat), normal_jid(found.participant)}
+    known = {ME, "", *own, normal_jid(found.chat), normal_jid(found.participant)}
     for name in ("from", "to", "participant", "author"):
         value = node.get(name)
         if value is not None and normal_jid(as_text(value) or "?") not in known:
@@ -106,14 +107,19 @@ def key_of(payload: Object, envelope: Envelope, reading: Reading) -> MessageKey:
     reading.chat = chat = normal_jid(given)
     kind = kind_of(chat)
     author = reading.one(payload, "participant", as_text) or found.participant
-    check_ends(payload, found if found.chat else MessageId(from_me, given, "", author), envelope.own, reading)
+    check_ends(payload, found if found.chat else MessageId(from_me, given, "", author), envelope.addresses, reading)
     if kind == "direct":
-        peer = party([jid for jid in (given, "" if from_me else author) if jid], given or "unknown")
+        aliases = _aliases(payload, _OF_THE_CHAT[:1] if from_me else _OF_THE_CHAT)
+        peer = party([jid for jid in (given, "" if from_me else author, *aliases) if jid], given or "unknown")
         sender, recipient = ({"id": SELF}, peer) if from_me else (peer, None)
         conversation = {**conversation_of(given), **({"id": peer["id"]} if given else {})}
     else:
-        sender = party_of(author) if author else {"id": SELF if from_me else "unknown"}
+        aliases = _aliases(payload, _OF_THE_AUTHOR)
+        sender = party([author, *aliases], author) if author else {"id": SELF if from_me else "unknown"}
         recipient, conversation = None, conversation_of(given)
+    name = "" if from_me else _name(as_object(payload.get("_data")))
+    if name:
+        sender["name"] = name
     return MessageKey(
         id=found.id,
         given=given,
@@ -125,6 +131,23 @@ def key_of(payload: Object, envelope: Envelope, reading: Reading) -> MessageKey:
         recipient=recipient,
         view_once=False,
     )
+
+
+_OF_THE_CHAT = ("remoteJidAlt", "senderPn", "senderLid")
+_OF_THE_AUTHOR = ("participantAlt", "participantPn", "participantLid")
+
+
+def _aliases(payload: Object, members: tuple[str, ...]) -> list[str]:
+    """Further addresses of the same person: a Baileys key has the number beside the hidden id, WAHA's fields do not."""
+    key = as_object(as_object(payload.get("_data")).get("key"))
+    return [value for value in map(key.get, members) if type(value) is str and "@" in value]
+
+
+def _name(engines_own: Object) -> str:
+    """The name that who wrote it gives himself. Only the engines' own objects have it, each under its own word."""
+    info = as_object(engines_own.get("Info"))
+    names = (engines_own.get("pushName"), engines_own.get("notifyName"), info.get("PushName"))
+    return next((name for name in names if type(name) is str and name), "")
 
 
 def unknown_item(envelope: Envelope, detail: str = "") -> Item:

@@ -256,7 +256,7 @@ def vote_item(envelope: Envelope) -> Item:
     key = key_of(vote, envelope, reading)
     reading.read(poll, _POLL, "poll")
     target = target_of(reading.one(poll, "id", as_text) or "", key.chat)
-    check_ends(poll, split_id(as_text(poll.get("id")) or ""), envelope.own, reading)
+    check_ends(poll, split_id(as_text(poll.get("id")) or ""), envelope.addresses, reading)
     content: Object = {"type": "poll_vote", **pointing(target), **reading.read(vote, _VOTE, "vote")}
     if envelope.event == "poll.vote.failed":
         content["encrypted"] = True
@@ -279,7 +279,7 @@ def response_item(envelope: Envelope) -> Item:
     node = reading.nested(payload, "eventCreationKey")
     reading.read(node, _POLL, "eventCreationKey")
     target = target_of(reading.one(node, "id", as_text) or "", key.chat)
-    check_ends(node, split_id(as_text(node.get("id")) or ""), envelope.own, reading)
+    check_ends(node, split_id(as_text(node.get("id")) or ""), envelope.addresses, reading)
     answer = reading.nested(payload, "eventResponse")
     content: Object = {"type": "event_response", **pointing(target), **reading.read(answer, _RESPONSE, "eventResponse")}
     if says_nothing(answer):

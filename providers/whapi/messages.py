@@ -6,6 +6,7 @@ are kept. An id and a time that are only there count as the message's own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -177,7 +178,7 @@ def _add_file(results: Object, content: Object, reading: Reading) -> None:
             reading.partial = True
         elif "caption" not in content and "base64_file" in results:
             content["caption"] = body
-        elif len(body) > _LONGEST_CAPTION:
+        elif len(body) > _LONGEST_CAPTION or _DATA_URL.match(body):
             _add_inline(results, "body", content, reading)
         else:
             reading.partial = True
@@ -199,6 +200,7 @@ def _add_inline(results: Object, member: str, content: Object, reading: Reading)
 
 _LONGEST_CAPTION = 1024
 """Characters that WhatsApp allows in one; what is longer beside a medium is the file."""
+_DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(;[^,]*)?;base64,")
 
 
 def _is_told(body: Any, content: Object) -> bool:

@@ -147,7 +147,7 @@ def _protocol(node: Object, draft: Draft) -> Told | None:
         return None
     said = draft.reading.read(node, _PROTOCOL, "protocolMessage")
     target = as_target(draft.reading.nested(node, "key"), draft.reading, "protocolMessage.key")
-    return build(node, said, by_the_sender(target, draft.key.from_me) if target else {}, draft)
+    return build(node, said, by_the_sender(target, draft.key) if target else {}, draft)
 
 
 def _edit(node: Object, said: Object, target: Object, draft: Draft) -> Told | None:
@@ -219,7 +219,7 @@ def _secret_edit(node: Object, draft: Draft) -> Told | None:
     if said.get("kind") not in ("event_edit", "message_edit") or not target:
         return None
     more = {"ciphertext": said["ciphertext"]} if "ciphertext" in said else {}
-    return edited(draft, by_the_sender(target, draft.key.from_me), None, encrypted=True, kind=said["kind"], **more)
+    return edited(draft, by_the_sender(target, draft.key), None, encrypted=True, kind=said["kind"], **more)
 
 
 _PIN: Table = {
@@ -257,7 +257,7 @@ def _mark(node: Object, table: Table, where: str, draft: Draft) -> Told | None:
     change["kind"] = _KINDS[change["kind"]]
     target = as_target(draft.reading.nested(node, "key"), draft.reading, where)
     if target:
-        change["target"] = target
+        change["target"] = by_the_sender(target, draft.key)
     if "add_on_expires_in_s" in draft.facts:
         change["expires_in_s"] = draft.facts.pop("add_on_expires_in_s")
     return conversation_changed(draft, change)

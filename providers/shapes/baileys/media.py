@@ -73,6 +73,7 @@ _IMAGE: Table = {
     "firstScanSidecar": Within("streaming", "first_sidecar", as_base64),
     "firstScanLength": Within("streaming", "first_length", as_count),
     "midQualityFileSha256": Within("streaming", "preview_sha256", as_base64),
+    "midQualityFileSHA256": Within("streaming", "preview_sha256", as_base64),
     "midQualityFileEncSha256": Within("streaming", "preview_encrypted_sha256", as_base64),
     "imageSourceType": ("source", word(
         "USER_IMAGE", "AI_GENERATED", "AI_MODIFIED", "RASTERIZED_TEXT_STATUS", silent="USER_IMAGE"

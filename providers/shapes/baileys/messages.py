@@ -31,6 +31,7 @@ from providers.shapes.baileys.stubs import (
     seconds,
     stub_name,
 )
+from providers.shapes.baileys.targets import by_the_sender
 from providers.shapes.baileys.unwrap import Unwrapped, unwrap
 from providers.shapes.baileys.values import as_some, says_nothing
 from providers.wire import EMPTY, Object, as_text, timestamp_ms
@@ -40,6 +41,9 @@ HANDLED: Table = dict.fromkeys((
     "ephemeralDuration", "messageSecret",
 ))  # fmt: skip
 """Members of a WebMessageInfo that are read here, or by who calls."""
+
+_KEYS_OF_THE_SENDER = frozenset({"commentMessage", "encCommentMessage", "encEventResponseMessage"})
+"""Contents about another message, whose key is written as who sent them sees it."""
 
 _NAMES = (("pushName", "name"), ("verifiedBizName", "verified_name"))
 
@@ -130,9 +134,25 @@ class Info:
                 draft.facts |= map_context(self.context, self.key.chat, self.reading)
             self._add_record(draft)
             self._add_notice(draft)
-            return act(self.found, draft) or said(draft, map_content(self.found, self.reading))
+            return act(self.found, draft) or said(draft, self._mapped(self.found))
         self._add_record(draft)
-        return self._notice(draft) or said(draft, fallback(self.info, self.key, self.reading))
+        return self._notice(draft) or said(draft, self._without_message(fallback))
+
+    def _mapped(self, found: Unwrapped) -> Object:
+        """The content, with its target as we see it: Baileys itself corrects that of reactions and votes only."""
+        content = map_content(found, self.reading)
+        if found.name in _KEYS_OF_THE_SENDER and "target" in content:
+            content["target"] = by_the_sender(content["target"], self.key)
+            if not content["target"]:
+                del content["target"]
+        return content
+
+    def _without_message(self, fallback: Fallback) -> Object:
+        """The content where there is no message. What may be seen but once is shown by the phone alone."""
+        content = fallback(self.info, self.key, self.reading)
+        if self.key.view_once and content["type"] == "unknown":
+            return {"type": "unsupported", "kind": "view_once"}
+        return content
 
     def _notice(self, draft: Draft) -> Told | None:
         """What a system notice tells; None where there is none."""

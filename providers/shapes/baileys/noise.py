@@ -19,6 +19,10 @@ BULKY = frozenset({
 })  # fmt: skip
 """Members that hold whole files and pictures. Events have their size and hash."""
 
+_TARGETS = (
+    "protocolMessage/key", "secretEncryptedMessage/targetMessageKey", "pinInChatMessage/key", "keepInChatMessage/key",
+)  # fmt: skip
+
 NOISE: dict[str, str] = {
     **dict.fromkeys(SECRETS, _KEY),
     "deviceListMetadata": _DEVICES,
@@ -26,6 +30,7 @@ NOISE: dict[str, str] = {
     "senderKeyDistributionMessage": _DEVICES,
     "fastRatchetKeySenderKeyDistributionMessage": _DEVICES,
     "phash": _DEVICES,
+    **{f"/**/{key}/remoteJid": "the chat itself; a private one by our own address" for key in _TARGETS},
     "paddingBytes": "random bytes",
     "unsigned": "of a 64-bit number's print; it matters from 2^63 on",
     "reportingTokenVersion": "for abuse reports to WhatsApp",

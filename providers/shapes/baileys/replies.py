@@ -6,7 +6,15 @@ from collections.abc import Callable
 
 from providers.shapes.baileys.reading import Reading, Table, Within
 from providers.shapes.baileys.targets import as_target, pointing
-from providers.shapes.baileys.values import as_base64, as_count, as_json_object, as_moment, says_nothing, word
+from providers.shapes.baileys.values import (
+    as_base64,
+    as_count,
+    as_json_object,
+    as_moment,
+    as_true,
+    says_nothing,
+    word,
+)
 from providers.wire import Object, as_list, as_text
 
 Mapper = Callable[[Object, Reading], Object | None]
@@ -134,6 +142,9 @@ _POLL: Table = {
     "pollContentType": ("option_kind", word("UNKNOWN", "TEXT", "IMAGE", silent="UNKNOWN")),
     "pollType": ("kind", POLL_KIND),
     "correctAnswer": ("correct_option", _OPTION),
+    "endTime": ("ends_at", as_moment),
+    "hideParticipantName": ("hidden_voters", as_true),
+    "allowAddOption": ("open_options", as_true),
 }
 _RESULT: Table = {"optionName": ("name", as_text), "optionVoteCount": ("votes", as_count)}
 _RESULTS: Table = {

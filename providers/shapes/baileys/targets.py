@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from providers.shapes.baileys.jids import normal_jid, party
+from providers.shapes.baileys.keys import MessageKey
 from providers.shapes.baileys.reading import Reading, Table
 from providers.wire import Object, as_text
 
@@ -47,10 +48,15 @@ def pointing(target: Object) -> Object:
     return {**fields, "target": more} if more else fields
 
 
-def by_the_sender(target: Object, from_me: bool) -> Object:
-    """Corrects a key that was written by who did something to a message: its `fromMe` is about that person."""
+def by_the_sender(target: Object, key: MessageKey) -> Object:
+    """Corrects a key that was written by who did something to a message, as its own key tells who that is.
+
+    `fromMe` is about that person, who also calls a private chat by our address.
+    """
+    if key.kind == "direct" and not key.from_me:
+        target.pop("conversation_id", None)
     if target.pop("from_business", False):
-        target["from_business"] = from_me
-    elif from_me:
+        target["from_business"] = key.from_me
+    elif key.from_me:
         target["from_business"] = False
     return target

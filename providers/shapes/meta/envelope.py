@@ -22,6 +22,8 @@ from providers.wire import EMPTY, Json, Object, as_list, as_object, as_text
 OBJECT = "whatsapp_business_account"
 STANDBY = "standby"
 HANDOVERS = "messaging_handovers"
+INITIATOR = "initiated_by"
+"""The page on groups puts it into the group or beside the list of groups."""
 
 BARE_ARRAYS = ("messages", "statuses", "errors")
 BARE_MEMBERS = frozenset({*BARE_ARRAYS, "contacts", "meta"})
@@ -158,7 +160,19 @@ def _value_items(notes: Notes, entry: Object, field: str | None, value: Object, 
     if STANDBY in value:
         return _standby_items(notes, entry, value, pointer)
     scope = _value_scope(notes, entry, value, value.get("metadata"), pointer)
-    return value_items(scope, value, VALUE_MEMBERS, HISTORICAL if field == HISTORY else ARRAYS)
+    known = VALUE_MEMBERS
+    if INITIATOR in value:
+        scope.initiated_by = _initiator(value)
+        if scope.initiated_by:
+            known |= {INITIATOR}
+    return value_items(scope, value, known, HISTORICAL if field == HISTORY else ARRAYS)
+
+
+def _initiator(value: Object) -> str | None:
+    """Who began what all groups of the value tell; None where one of them says so itself, or tells nothing."""
+    groups = [as_object(group) for group in as_list(value.get("groups"))]
+    theirs = groups and all("type" in group and INITIATOR not in group for group in groups)
+    return as_text(value[INITIATOR]) if theirs else None
 
 
 def _standby_items(notes: Notes, entry: Object, value: Object, pointer: str) -> Iterator[Item]:

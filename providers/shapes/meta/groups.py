@@ -76,11 +76,13 @@ def group_item(scope: Scope, raw: Any, pointer: str) -> Item:
     event, group_id = found.get("provider_event"), found.get("group_id")
     if event is None or not (group_id or "request_id" in found):
         return element.unknown(scope, "group", "no type, or no group")
+    if scope.initiated_by:
+        found["initiated_by"] = scope.initiated_by
     change: Object = {"kind": _kind(draft, event, found)}
     change |= {name: found[name] for name in OWN if name in found}
     _set_members(scope, found, change)
     _set_settings(draft, found, change)
-    if "errors" in change or "failures" in change:
+    if _wanting(change):
         done = any(outcome.get("successful") for outcome in change.get("outcomes", ()))
         change["outcome"] = "partial" if done or "participants" in change else "failed"
     data: Object = {"conversation": {"id": group_id or "unknown", "kind": "group"}, "change": change}
@@ -101,6 +103,17 @@ def _kind(draft: Draft, event: str, found: Object) -> str:
         draft.drifted("value", f"groups.type={event}")
         return event
     return "left" if kind == "removed" and found.get("initiated_by") == "participant" else kind
+
+
+def _wanting(change: Object) -> bool:
+    """Whether something did not happen: as a whole, to some of the people, or to one of the settings."""
+    if "errors" in change or "failures" in change:
+        return True
+    return any(map(_refused, change.get("outcomes", ())))
+
+
+def _refused(outcome: Object) -> bool:
+    return outcome.get("successful") is False or "errors" in outcome
 
 
 def _set_members(scope: Scope, found: Object, change: Object) -> None:
@@ -132,17 +145,20 @@ def _failure(scope: Scope, member: Object) -> Object:
 
 
 def _set_settings(draft: Draft, found: Object, change: Object) -> None:
-    """New values, and beside them what became of each."""
+    """New values, and beside them what became of each. The group does not have a value that was refused."""
     outcomes = []
     for target in SETTINGS.values():
         setting = found.get(f"set_{target}")
         if setting is None:
             continue
-        outcome = {"setting": target}
+        outcome: Object = {"setting": target}
         outcome |= {name: setting.pop(name) for name in ("successful", "errors") if name in setting}
         outcomes.append(outcome)
-        value = setting if target == "icon" else setting.get("text")
-        if value:
+        icon = target == "icon"
+        value = setting if icon else setting.get("text")
+        if value and _refused(outcome):
+            outcome["refused_icon" if icon else "refused"] = value
+        elif value:
             draft.put(change, target, value, f"groups.{target}")
     if outcomes:
         change["outcomes"] = outcomes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -130,6 +131,8 @@ class People:
         position = self._index.get(given) if given else None
         if position is None and user_id:
             position = self._index.get(user_id)
+        if position is None and given:
+            position = self._index.get(_other_spelling(given))
         if position is None:
             if not self._is_alone(given, user_id):
                 return EMPTY
@@ -195,6 +198,23 @@ def _plain(contact: Object) -> Object | None:
     if type(name) is type(wa_id) is str and name and wa_id:
         return {"name": name, "wa_id": wa_id}
     return None
+
+
+_SPELLINGS = (
+    (re.compile(r"(55\d\d)9?(\d{8})"), "9"),
+    (re.compile(r"(52)1?(\d{10})"), "1"),
+    (re.compile(r"(54)9?(\d{10})"), "9"),
+)
+"""Brazil, Mexico, Argentina: mobile numbers are written with a digit more, or without it, and `wa_id` may differ."""
+
+
+def _other_spelling(number: str) -> str:
+    for spelling, digit in _SPELLINGS:
+        found = spelling.fullmatch(number)
+        if found:
+            start, end = found.groups()
+            return start + digit + end if number == start + end else start + end
+    return ""
 
 
 NOBODY = People([], {}, Notes())

@@ -44,12 +44,12 @@ class Scope:
 
     `own` is the business's number, E.164. `standby`: another application holds the conversations.
     `failed`: there are errors beside its messages. `call_id`: the call that its errors are about.
-    `untold_metadata`: the metadata says more than the channel.
+    `initiated_by`: who began what its groups tell. `untold_metadata`: the metadata says more than the channel.
     """
 
     __slots__ = (
-        "account_id", "call_id", "channel", "channel_key", "failed", "notes", "number", "own", "people", "pointer",
-        "route", "standby", "untold_metadata",
+        "account_id", "call_id", "channel", "channel_key", "failed", "initiated_by", "notes", "number", "own", "people",
+        "pointer", "route", "standby", "untold_metadata",
     )  # fmt: skip
 
     def __init__(self, notes: Notes, pointer: str, number: Number = NO_NUMBER, people: People = NOBODY) -> None:
@@ -61,6 +61,7 @@ class Scope:
         self.standby = False
         self.failed = False
         self.call_id: str | None = None
+        self.initiated_by: str | None = None
         self.untold_metadata = False
 
     @property
