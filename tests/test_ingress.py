@@ -20,6 +20,7 @@ import orjson
 import pytest
 import structlog
 
+from gateway import intake
 from gateway.answers import UNREAD, Answer
 from gateway.app import Gateway
 from gateway.intake import Budget, RateLimit, Refused
@@ -372,6 +373,16 @@ async def test_a_slow_body_is_read_to_its_end(client: Client) -> None:
     assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
     writer.close()
     await client.arrived(1)
+
+
+async def test_a_body_that_does_not_come_is_given_up(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "BODY_TIMEOUT_S", 0.05)
+    host, port = client.gateway.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"POST /hooks/acme/cloud HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+    assert (await reader.readline()).startswith(b"HTTP/1.1 408 ")
+    writer.close()
+    await until(lambda: client.gateway._budget.used == 0)
 
 
 async def test_a_client_that_hangs_up_leaves_nothing_behind(client: Client) -> None:
