@@ -53,6 +53,7 @@ class Gateway:
         self._clock = clock or SystemClock()
         self._stack = AsyncExitStack()
         self._budget = Budget(config.limits.inflight_bytes)
+        self.metrics.inflight_bytes.set_function(lambda: self._budget.used)
         self.url = ""
         self.admin_url = ""
 
@@ -82,7 +83,7 @@ class Gateway:
         destinations, sources = await self._register()
         self._ingress = ingress = Ingress(
             sources, store, self._clock, self._log, self.metrics,
-            origin=config.origin, max_items=config.limits.max_items, budget=self._budget,
+            origin=config.origin, max_items=config.limits.max_items,
         )  # fmt: skip
         store.on_deliveries = engine.offer
         await engine.start(destinations)

@@ -76,7 +76,6 @@ class Ingress:
         *,
         origin: str,
         max_items: int,
-        budget: Budget,
     ) -> None:
         self._sources = {(one.source.tenant, one.source.name): one for one in sources}
         self._store = store
@@ -91,7 +90,6 @@ class Ingress:
         self._events = Children(metrics.events)
         self._requests = Children(metrics.requests)
         self._request_seconds = Children(metrics.request_seconds)
-        metrics.inflight_bytes.set_function(lambda: budget.used)
 
     async def close(self) -> None:
         """Write down what is not written yet, once no request comes any more and before the store is closed."""

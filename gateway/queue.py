@@ -18,13 +18,10 @@ from gateway.clock import Clock, Timer
 from gateway.lanes import Lane, Lanes
 from gateway.policy import Health, Outcome, Rules, judge, succeeded
 from gateway.store.base import Delivery, Settlement, State, Store, StoreUnavailable
+from gateway.window import Window
 
 T = TypeVar("T")
 
-WINDOW = 512
-"""Deliveries in memory at a time, unless the concurrency asks for more."""
-WINDOW_BYTES = 8 * 1024 * 1024
-"""Of events in memory, beyond which nothing more is read; what is read at once may exceed it by a page."""
 LANE_PAGE = 64
 MAX_HELD_LANES = 10_000
 """With so many lanes held the destination gets nothing new: it is down, and each held lane costs memory."""
@@ -57,7 +54,7 @@ class DestinationQueue:
         self._send = send
         self._report = report
         self._dice = dice
-        self._window = max(WINDOW, 2 * rules.concurrency)
+        self._window = Window(rules.concurrency)
         self._health = Health()
         self._lanes = Lanes(rules.lane_hold)
         self._ready: deque[Lane] = deque()
@@ -66,8 +63,6 @@ class DestinationQueue:
         self._retries: deque[Delivery] = deque()
         self._retrying: set[int] = set()
         self._meanwhile: set[int] = set()
-        self._loaded = 0
-        self._bytes = 0
         self._active = 0
         self._behind = True
         self._cursor = 0
@@ -120,8 +115,7 @@ class DestinationQueue:
         self._newest = delivery.event.seq
         if self._behind:
             return
-        full = self._loaded >= self._window or self._bytes >= WINDOW_BYTES
-        if full or self._lanes.held >= MAX_HELD_LANES:
+        if self._window.full or self._lanes.held >= MAX_HELD_LANES:
             self._behind = True
             self._cursor = delivery.event.seq - 1
             return
@@ -140,7 +134,7 @@ class DestinationQueue:
             lane.spilled = True
             self._store.wait(self._id, delivery.event.seq)
             return
-        self._load(delivery)
+        self._window.add(delivery)
         lane.deliveries.append(delivery)
         if not lane.busy and len(lane.deliveries) == 1:
             self._ready.append(lane)
@@ -165,7 +159,7 @@ class DestinationQueue:
         for follower in lane.deliveries:
             lane.spilled = True
             self._store.wait(self._id, follower.event.seq)
-            self._unload(follower)
+            self._window.remove(follower)
         lane.deliveries.clear()
 
     def _release_overdue(self, now_ms: int) -> None:
@@ -184,14 +178,6 @@ class DestinationQueue:
             self._lanes.add_beside(lane.id)
             self._lanes.release(lane)
             self._advance(lane)
-
-    def _load(self, delivery: Delivery) -> None:
-        self._loaded += 1
-        self._bytes += delivery.event.size
-
-    def _unload(self, delivery: Delivery) -> None:
-        self._loaded -= 1
-        self._bytes -= delivery.event.size
 
     # Attempts
 
@@ -213,13 +199,13 @@ class DestinationQueue:
     def _look(self) -> None:
         """Read what should be read, set the timer."""
         now_ms = self._clock.now_ms()
-        room = self._loaded <= self._window // 2 and self._bytes <= WINDOW_BYTES // 2
+        room = self._window.wants_more
         if self._behind and room and not self._scanning and self._lanes.held < MAX_HELD_LANES:
             self._scanning = True
             self._spawn(self._scan(), self._tasks)
         if self._next_due_ms is not None and self._next_due_ms <= now_ms and not self._retries:
             self._seek_due()
-        while self._to_load and room and self._loaded + self._loads * LANE_PAGE < self._window:
+        while self._to_load and room and self._window.loaded + self._loads * LANE_PAGE < self._window.limit:
             self._loads += 1
             self._spawn(self._read_lane(self._to_load.popleft()), self._tasks)
         self._schedule(now_ms)
@@ -271,7 +257,7 @@ class DestinationQueue:
         )
         if due_ms:
             self._expect(due_ms)
-        self._unload(delivery)
+        self._window.remove(delivery)
         self._retrying.discard(delivery.event.seq)
         if self._seeking_due:
             self._meanwhile.add(delivery.event.seq)
@@ -315,7 +301,7 @@ class DestinationQueue:
         """Read on where memory left off. After a short page nothing is left behind, unless it was committed after
         the reading and offered before now."""
         try:
-            page, more = await self._ask(lambda: self._store.queued(self._id, self._cursor, self._window))
+            page, more = await self._ask(lambda: self._store.queued(self._id, self._cursor, self._window.limit))
             last = page[-1].event.seq if page else self._cursor
             self._behind = more or self._newest > last
             for delivery in page:
@@ -335,7 +321,7 @@ class DestinationQueue:
         lane.loading = False
         lane.spilled = lane.spilled or more
         for delivery in page:
-            self._load(delivery)
+            self._window.add(delivery)
             lane.deliveries.append(delivery)
         self._advance(lane)
         self.pump()
@@ -366,7 +352,7 @@ class DestinationQueue:
                 return  # it was let go of meanwhile
             lane.busy = True
         self._retrying.add(delivery.event.seq)
-        self._load(delivery)
+        self._window.add(delivery)
         self._retries.append(delivery)
 
     async def _ask(self, question: Callable[[], Awaitable[T]]) -> T:

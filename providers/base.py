@@ -35,7 +35,9 @@ __all__ = [
     "SourceSettings",
     "Unauthorized",
     "keyed_digest",
+    "matching_digest",
     "matching_secret",
+    "prove_api_key",
 ]
 
 
@@ -252,6 +254,28 @@ def keyed_digest(key: bytes, message: bytes, algorithm: str = "sha256") -> bytes
     mac = _keyed(key, algorithm).copy()
     mac.update(message)
     return mac.digest()
+
+
+def matching_digest(
+    given: bytes, message: bytes, secrets: Sequence[SecretStr], algorithm: str = "sha256"
+) -> int | None:
+    """Index of the secret whose HMAC of the message is `given`. Looks at all of them, each in constant time."""
+    found = None
+    for index, secret in enumerate(secrets):
+        expected = keyed_digest(secret.get_secret_value().encode(), message, algorithm)
+        if hmac.compare_digest(given, expected) and found is None:
+            found = index
+    return found
+
+
+def prove_api_key(given: object, secrets: Sequence[SecretStr]) -> Proof:
+    """For providers that repeat their API key in the body. Raises Unauthorized."""
+    if given is None or given == "":
+        raise Unauthorized("missing_api_key")
+    index = matching_secret(given, secrets) if isinstance(given, str) else None
+    if index is None:
+        raise Unauthorized("wrong_api_key", 403)
+    return Proof("api_key", index)
 
 
 @lru_cache(maxsize=65536)

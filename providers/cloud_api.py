@@ -5,7 +5,6 @@ Cloud API, create a webhook endpoint; Graph API webhooks, getting started.
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
@@ -22,6 +21,7 @@ from providers.base import (
     SourceSettings,
     Unauthorized,
     keyed_digest,
+    matching_digest,
     matching_secret,
 )
 from providers.shapes.meta import ENVELOPE_NOISE, envelope_items
@@ -70,20 +70,16 @@ class CloudApi(Adapter):
         given = _digest(header)
         if given is None:
             raise Unauthorized("malformed_signature", 403)
-        matches = [hmac.compare_digest(given, expected) for expected in self._digests(request.body)]
-        if True not in matches:
+        index = matching_digest(given, request.body, self.settings.app_secret)
+        if index is None:
             raise Unauthorized("wrong_signature", 403)
-        return Proof("app_secret", matches.index(True))
+        return Proof("app_secret", index)
 
     def sign(self, body: bytes, url: str = "") -> dict[str, str]:
-        return {SIGNATURE: SCHEME + next(self._digests(body)).hex()}
+        return {SIGNATURE: SCHEME + keyed_digest(self.settings.app_secret[0].get_secret_value().encode(), body).hex()}
 
     def items(self, request: RawRequest, notes: Notes) -> Iterator[Item]:
         return envelope_items(request.json(), notes)
-
-    def _digests(self, body: bytes) -> Iterator[bytes]:
-        for secret in self.settings.app_secret:
-            yield keyed_digest(secret.get_secret_value().encode(), body)
 
 
 def _hub(request: RawRequest, name: str) -> str | None:

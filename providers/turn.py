@@ -6,13 +6,23 @@ Turn.io documentation, webhooks.
 from __future__ import annotations
 
 import base64
-import hmac
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from pydantic import Field
 
-from providers.base import Adapter, Item, Notes, Proof, RawRequest, Secrets, SourceSettings, Unauthorized, keyed_digest
+from providers.base import (
+    Adapter,
+    Item,
+    Notes,
+    Proof,
+    RawRequest,
+    Secrets,
+    SourceSettings,
+    Unauthorized,
+    keyed_digest,
+    matching_digest,
+)
 from providers.shapes.meta import BARE_NOISE, bare_items
 
 SIGNATURE = "X-Turn-Hook-Signature"
@@ -43,17 +53,17 @@ class Turn(Adapter):
             given = base64.b64decode(header, validate=True)
         except ValueError:
             raise Unauthorized("malformed_signature", 403) from None
-        matches = [hmac.compare_digest(given, expected) for expected in self._digests(request.body)]
-        if True not in matches:
+        index = matching_digest(given, request.body, self.settings.hmac_secret)
+        if index is None:
             raise Unauthorized("wrong_signature", 403)
-        return Proof("hmac_secret", matches.index(True))
+        return Proof("hmac_secret", index)
 
     def sign(self, body: bytes, url: str = "") -> dict[str, str]:
-        return {SIGNATURE: base64.b64encode(next(self._digests(body))).decode()}
+        return {
+            SIGNATURE: base64.b64encode(
+                keyed_digest(self.settings.hmac_secret[0].get_secret_value().encode(), body)
+            ).decode()
+        }
 
     def items(self, request: RawRequest, notes: Notes) -> Iterator[Item]:
         return bare_items(request.json(), notes)
-
-    def _digests(self, body: bytes) -> Iterator[bytes]:
-        for secret in self.settings.hmac_secret:
-            yield keyed_digest(secret.get_secret_value().encode(), body)

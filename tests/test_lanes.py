@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gateway import queue
+from gateway import queue, window
 from gateway.policy import Health, Outcome, Rules, Schedule
 from gateway.queue import DestinationQueue
 from gateway.store.base import Delivery, DestinationRow, SourceRow, State
@@ -319,17 +319,17 @@ async def test_hanging_attempts_cost_no_timers(tmp_path: Path) -> None:
 
 
 async def test_large_events_fill_the_window_by_their_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "WINDOW_BYTES", 20_000)
+    monkeypatch.setattr(window, "WINDOW_BYTES", 20_000)
     async with world(tmp_path, concurrency=1) as w:
         w.downstream.gate = asyncio.Event()
         for number in range(50):
             large = event(number, number)
             large.data = b'{"text":"%s"}' % (b"x" * 3_000)
             await w.store.append(submission(w.source, [large], (w.destination,)))
-        assert w.queue._bytes <= 24_000
+        assert w.queue._window.bytes <= 24_000
         w.downstream.gate.set()
         assert sorted(await w.seen(50)) == list(range(50))
-        assert w.queue._bytes == 0
+        assert w.queue._window.bytes == 0
 
 
 async def test_a_delivery_that_fails_too_long_is_dead_and_its_lane_goes_on(tmp_path: Path) -> None:
@@ -344,12 +344,12 @@ async def test_a_delivery_that_fails_too_long_is_dead_and_its_lane_goes_on(tmp_p
 
 
 async def test_memory_is_a_window_and_the_store_holds_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "WINDOW", 20)
+    monkeypatch.setattr(window, "WINDOW", 20)
     async with world(tmp_path, concurrency=2) as w:
         w.downstream.gate = asyncio.Event()
         for start in range(0, 300, 30):
             await w.append(*((n, n % 7) for n in range(start, start + 30)))
-        assert w.queue._loaded <= 20
+        assert w.queue._window.loaded <= 20
         assert sum(len(lane.deliveries) for lane in w.queue._lanes._lanes.values()) <= 20
         w.downstream.gate.set()
         seen = await w.seen(300)
@@ -382,7 +382,7 @@ async def test_what_is_committed_while_the_backlog_is_read_is_not_left_behind(
 
 
 async def test_a_blocked_conversation_does_not_fill_the_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "WINDOW", 20)
+    monkeypatch.setattr(window, "WINDOW", 20)
     monkeypatch.setattr(queue, "LANE_PAGE", 5)
     async with world(tmp_path) as w:
         w.downstream.answers[0] = [BROKEN]
@@ -392,7 +392,7 @@ async def test_a_blocked_conversation_does_not_fill_the_window(tmp_path: Path, m
         await w.append((500, 2))
         await w.seen(2)
         assert w.downstream.seen == [0, 500]
-        assert w.queue._loaded == 0
+        assert w.queue._window.loaded == 0
         await w.pass_time(5)
         assert await w.seen(102) == [0, 500, 0, *range(1, 100)]
 

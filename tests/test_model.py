@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from gateway import queue
+from gateway import queue, window
 from gateway.policy import Outcome, Rules, Schedule
 from gateway.queue import DestinationQueue
 from gateway.store import sqlite
@@ -64,8 +64,9 @@ class Model:
                 dice.choice([86400.0, 100.0]),
             ),
         )
-        for name, values in (("WINDOW", [4, 8, 20]), ("LANE_PAGE", [1, 2, 5]), ("MAX_HELD_LANES", [2, 3, 8, 1000])):
-            monkeypatch.setattr(queue, name, dice.choice(values))
+        monkeypatch.setattr(window, "WINDOW", dice.choice([4, 8, 20]))
+        monkeypatch.setattr(queue, "LANE_PAGE", dice.choice([1, 2, 5]))
+        monkeypatch.setattr(queue, "MAX_HELD_LANES", dice.choice([2, 3, 8, 1000]))
         self.mood = "fine"
         self.refusals = 0.0
         self.life = 0
@@ -187,7 +188,7 @@ class Model:
             await self.clock.step(7200)
         self._claim(not await self.pending(), "something is stuck")
         self._claim(set(self.lane_of) == self.done, "something is lost")
-        self._claim(not self.queue._loaded and not self.queue._bytes, "something is left in memory")
+        self._claim(not self.queue._window.loaded and not self.queue._window.bytes, "something is left in memory")
         self._claim(not len(self.queue._lanes) and not self.queue._lanes.held, "a lane is left in memory")
         await self.queue.stop(0)
         await self.store.close()

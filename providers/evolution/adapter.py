@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -20,7 +18,9 @@ from providers.base import (
     Secrets,
     SourceSettings,
     Unauthorized,
-    matching_secret,
+    keyed_digest,
+    matching_digest,
+    prove_api_key,
 )
 from providers.evolution.envelope import Envelope, unknown_item
 from providers.evolution.events import EVENTS
@@ -98,14 +98,9 @@ class EvolutionAdapter(Adapter):
             key = as_object(request.json()).get(MEMBER)
         except Malformed:
             key = None
-        if key is None or key == "":
-            if (proof or self.settings.path_token) and not _is_envelope(request):
-                return proof
-            raise Unauthorized("missing_api_key")
-        index = matching_secret(key, self.settings.api_key) if isinstance(key, str) else None
-        if index is None:
-            raise Unauthorized("wrong_api_key", 403)
-        return Proof("api_key", index)
+        if not key and (proof or self.settings.path_token) and not _is_envelope(request):
+            return proof
+        return prove_api_key(key, self.settings.api_key)
 
     def redact(self, body: bytes) -> bytes:
         return self._redactor.redact(body)
@@ -115,7 +110,7 @@ class EvolutionAdapter(Adapter):
             return {}
         claims = {**_CLAIMS, "iat": 0, "exp": _FAR}
         signed = b".".join(_encoded(dump_json(part)) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
-        mac = _mac(signed, self.settings.jwt_key[0].get_secret_value())
+        mac = keyed_digest(self.settings.jwt_key[0].get_secret_value().encode(), signed)
         return {"Authorization": f"Bearer {(signed + b'.' + _encoded(mac)).decode()}"}
 
     def fill(self, body: bytes) -> bytes:
@@ -143,10 +138,7 @@ class EvolutionAdapter(Adapter):
         header, claims = (_decoded(part) for part in [*signed.split(b"."), b"", b""][:2])
         if header.get("alg") != "HS256" or not claims:
             raise Unauthorized("malformed_jwt", 403)
-        index = None
-        for number, key in enumerate(self.settings.jwt_key):
-            if hmac.compare_digest(_encoded(_mac(signed, key.get_secret_value())), mac) and index is None:
-                index = number
+        index = matching_digest(_bytes(mac), signed, self.settings.jwt_key)
         if index is None:
             raise Unauthorized("wrong_jwt", 403)
         expires = as_int(claims.get("exp"))
@@ -179,17 +171,21 @@ def _is_envelope(request: RawRequest) -> bool:
     return True
 
 
-def _mac(signed: bytes, key: str) -> bytes:
-    return hmac.new(key.encode(), signed, hashlib.sha256).digest()
-
-
 def _encoded(part: bytes) -> bytes:
     return base64.urlsafe_b64encode(part).rstrip(b"=")
+
+
+def _bytes(part: bytes) -> bytes:
+    """A part of a token, decoded; empty where it is no base64."""
+    try:
+        return base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4))
+    except ValueError:
+        return b""
 
 
 def _decoded(part: bytes) -> Object:
     """The object in a part of a token; an empty one where there is none."""
     try:
-        return as_object(load_json(base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4))))
-    except (ValueError, Malformed):
+        return as_object(load_json(_bytes(part)))
+    except Malformed:
         return {}

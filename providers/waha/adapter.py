@@ -5,8 +5,6 @@ WAHA documentation, Events (waha.devlike.pro/docs/how-to/events).
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -22,6 +20,8 @@ from providers.base import (
     Secrets,
     SourceSettings,
     Unauthorized,
+    keyed_digest,
+    matching_digest,
 )
 from providers.shapes.baileys.noise import BULKY, SECRETS
 from providers.shapes.guard import guarded
@@ -91,10 +91,7 @@ class WahaAdapter(Adapter):
             raise Unauthorized("unknown_algorithm", 403)
         if len(given) != 128 or not _DIGITS.issuperset(given):
             raise Unauthorized("malformed_signature", 403)
-        index = None
-        for number, key in enumerate(self.settings.hmac_key):
-            if hmac.compare_digest(_mac(request.body, key.get_secret_value()), given.lower()) and index is None:
-                index = number
+        index = matching_digest(bytes.fromhex(given), request.body, self.settings.hmac_key, "sha512")
         if index is None:
             raise Unauthorized("wrong_signature", 403)
         return Proof("hmac_key", index)
@@ -102,7 +99,8 @@ class WahaAdapter(Adapter):
     def sign(self, body: bytes, url: str = "") -> dict[str, str]:
         if not self.settings.hmac_key:
             return {}
-        return {SIGNATURE: _mac(body, self.settings.hmac_key[0].get_secret_value()), ALGORITHM: "sha512"}
+        key = self.settings.hmac_key[0].get_secret_value().encode()
+        return {SIGNATURE: keyed_digest(key, body, "sha512").hex(), ALGORITHM: "sha512"}
 
     def items(self, request: RawRequest, notes: Notes) -> Iterator[Item]:
         document = as_object(request.json())
@@ -119,7 +117,3 @@ class WahaAdapter(Adapter):
 def _unmapped(detail: str, envelope: Envelope) -> Item:
     envelope.notes.drifted("event", detail)
     return unknown_item(envelope, detail)
-
-
-def _mac(body: bytes, key: str) -> str:
-    return hmac.new(key.encode(), body, hashlib.sha512).hexdigest()

@@ -93,17 +93,7 @@ def group_item(envelope: Envelope) -> Item:
     change["kind"] = _kind(envelope, payload, change, reading)
     if envelope.event in _WE:
         change["participants"] = [{"id": SELF}]
-    conversation = conversation_of(given)
-    return Item(
-        type="whatsapp.group.updated",
-        data={"channel": {}, "conversation": conversation, "change": change},
-        identity=None,
-        time_ms=timestamp_ms(payload.get("timestamp")),
-        lane=("chat", envelope.session, normal_jid(given)),
-        pointer="/payload",
-        subject=conversation["id"],
-        partial=reading.partial,
-    )
+    return _change_item("whatsapp.group.updated", envelope, given, change, payload, reading)
 
 
 def _kind(envelope: Envelope, payload: Object, change: Object, reading: Reading) -> str:
@@ -173,10 +163,13 @@ def call_item(envelope: Envelope) -> Item:
     )
 
 
-def _conversation_item(envelope: Envelope, given: str, change: Object, payload: Object, reading: Reading) -> Item:
+def _change_item(
+    event_type: str, envelope: Envelope, given: str, change: Object, payload: Object, reading: Reading
+) -> Item:
+    """A change of the chat that `given` names."""
     conversation = conversation_of(given)
     return Item(
-        type="whatsapp.conversation.updated",
+        type=event_type,
         data={"channel": {}, "conversation": conversation, "change": change},
         identity=None,
         time_ms=timestamp_ms(payload.get("timestamp")),
@@ -196,7 +189,7 @@ def archive_item(envelope: Envelope) -> Item:
     if archived is None or not given:
         return unknown_item(envelope, "not archived or unarchived")
     kind = "archived" if archived else "unarchived"
-    return _conversation_item(envelope, given, {"kind": kind}, payload, reading)
+    return _change_item("whatsapp.conversation.updated", envelope, given, {"kind": kind}, payload, reading)
 
 
 _PRESENCE: Table = {
@@ -222,7 +215,7 @@ def presence_item(envelope: Envelope) -> Item:
         else:
             reading.partial = True
     change: Object = {"kind": "presence", **({"presences": presences} if presences else {})}
-    return _conversation_item(envelope, given, change, payload, reading)
+    return _change_item("whatsapp.conversation.updated", envelope, given, change, payload, reading)
 
 
 _LABEL: Table = {
@@ -245,7 +238,7 @@ def label_item(envelope: Envelope) -> Item:
     if not given:
         return unknown_item(envelope, "no chat")
     change["kind"] = "label_added" if envelope.event == "label.chat.added" else "label_removed"
-    return _conversation_item(envelope, given, change, payload, reading)
+    return _change_item("whatsapp.conversation.updated", envelope, given, change, payload, reading)
 
 
 EVENTS: dict[str, Build] = {

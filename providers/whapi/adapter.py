@@ -17,7 +17,7 @@ from providers.base import (
     Secrets,
     SourceSettings,
     Unauthorized,
-    matching_secret,
+    prove_api_key,
 )
 from providers.shapes.baileys.noise import BULKY, NOISE, SECRETS
 from providers.shapes.redaction import Redactor
@@ -77,12 +77,7 @@ class WhapiAdapter(Adapter):
             if self.settings.path_token:
                 return None
             raise Unauthorized("missing_api_key") from None
-        if key is None or key == "":
-            raise Unauthorized("missing_api_key")
-        index = matching_secret(key, self.settings.api_key) if isinstance(key, str) else None
-        if index is None:
-            raise Unauthorized("wrong_api_key", 403)
-        return Proof("api_key", index)
+        return prove_api_key(key, self.settings.api_key)
 
     def redact(self, body: bytes) -> bytes:
         return self._redactor.redact(body)
