@@ -59,11 +59,8 @@ class Turn(Adapter):
         return Proof("hmac_secret", index)
 
     def sign(self, body: bytes, url: str = "") -> dict[str, str]:
-        return {
-            SIGNATURE: base64.b64encode(
-                keyed_digest(self.settings.hmac_secret[0].get_secret_value().encode(), body)
-            ).decode()
-        }
+        digest = keyed_digest(self.settings.hmac_secret[0].get_secret_value().encode(), body)
+        return {SIGNATURE: base64.b64encode(digest).decode()}
 
     def items(self, request: RawRequest, notes: Notes) -> Iterator[Item]:
         return bare_items(request.json(), notes)

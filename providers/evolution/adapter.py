@@ -98,7 +98,7 @@ class EvolutionAdapter(Adapter):
             key = as_object(request.json()).get(MEMBER)
         except Malformed:
             key = None
-        if not key and (proof or self.settings.path_token) and not _is_envelope(request):
+        if key in (None, "") and (proof or self.settings.path_token) and not _is_envelope(request):
             return proof
         return prove_api_key(key, self.settings.api_key)
 
@@ -138,8 +138,9 @@ class EvolutionAdapter(Adapter):
         header, claims = (_decoded(part) for part in [*signed.split(b"."), b"", b""][:2])
         if header.get("alg") != "HS256" or not claims:
             raise Unauthorized("malformed_jwt", 403)
-        index = matching_digest(_bytes(mac), signed, self.settings.jwt_key)
-        if index is None:
+        given = _bytes(mac)
+        index = matching_digest(given, signed, self.settings.jwt_key)
+        if index is None or _encoded(given) != mac:  # of several spellings of the same bytes only one is right
             raise Unauthorized("wrong_jwt", 403)
         expires = as_int(claims.get("exp"))
         if expires is None or expires <= request.received_at.timestamp():
