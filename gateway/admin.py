@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
-from gateway.store.base import Count, Store, StoreUnavailable
+from gateway.control import Control
+from gateway.store.base import Account, Count, Store, StoreUnavailable
 from gateway.telemetry import Metrics
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+_LEDGER = ("delivered", "pending", "parked", "dead", "suppressed", "expired")
+"""Of an account: what became of what was matched."""
+
 
 class Admin:
-    """`draining` is asked at each readiness check."""
+    """`draining` is asked at each readiness check. `places` has tenants and names of destinations, by number."""
 
-    def __init__(self, store: Store, metrics: Metrics, token: str | None, draining: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        metrics: Metrics,
+        token: str | None,
+        draining: Callable[[], bool],
+        places: Mapping[int, tuple[str, str]] = MappingProxyType({}),
+    ) -> None:
         self._store = store
         self._metrics = metrics
         self._token = token
         self._draining = draining
+        self._places = places
+        self._showing = asyncio.Lock()
 
     def application(self) -> web.Application:
         application = web.Application()
@@ -47,19 +62,35 @@ class Admin:
         return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
 
     async def _show_metrics(self, request: web.Request) -> web.Response:
-        with suppress(StoreUnavailable):  # then everything else is worth showing all the more
-            self._set_gauges(await self._store.counts())
+        """In a thread: with ten thousand destinations it takes a while, and webhooks must not wait for it."""
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(self._metrics.registry), headers={"Content-Type": content_type})
+        async with self._showing:
+            with suppress(StoreUnavailable):  # then everything else is worth showing all the more
+                counts = await self._store.counts()
+                accounts = await self._store.accounts(recount=False)
+                controls = await self._store.controls()
+                await asyncio.to_thread(self._set_gauges, counts, accounts, controls)
+            body = await asyncio.to_thread(encode, self._metrics.registry)
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
-    def _set_gauges(self, counts: list[Count]) -> None:
-        for gauge in (self._metrics.deliveries, self._metrics.oldest):
+    def _set_gauges(self, counts: list[Count], accounts: list[Account], controls: list[Control]) -> None:
+        metrics = self._metrics
+        for gauge in (metrics.deliveries, metrics.oldest, metrics.ledger, metrics.mode, metrics.breaker):
             gauge.clear()
         for count in counts:
             labels = (count.tenant, count.destination, count.state.name.lower())
-            self._metrics.deliveries.labels(*labels).set(count.deliveries)
+            metrics.deliveries.labels(*labels).set(count.deliveries)
             if count.oldest_ms is not None:
-                self._metrics.oldest.labels(*labels).set(count.oldest_ms / 1000)
+                metrics.oldest.labels(*labels).set(count.oldest_ms / 1000)
+        for account in accounts:
+            for state in _LEDGER:
+                if deliveries := getattr(account, state):
+                    metrics.ledger.labels(account.tenant, account.destination, state).set(deliveries)
+        for control in controls:
+            place = self._places.get(control.destination)
+            if place is not None:
+                metrics.mode.labels(*place, control.mode.value).set(1)
+                metrics.breaker.labels(*place).set(control.open_since_ms > 0)
 
     def _for_operators(self, handler: Handler) -> Handler:
         """Asks for the token, where one is configured."""

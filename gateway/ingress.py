@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -18,15 +19,16 @@ from gateway.answers import Answer
 from gateway.clock import Clock
 from gateway.config import Destination, Source
 from gateway.drift import DriftLog
-from gateway.intake import Budget, RateLimit, Refused, Share, read_body
-from gateway.stamp import Event, SourceStamp, new_receipt_id, stamp
-from gateway.store.base import Appended, Receipt, Store, StoreUnavailable, Submission
+from gateway.intake import Budget, RateLimit, Refused, Share, Uploads, read_body
+from gateway.stamp import STATUS, Event, SourceStamp, new_receipt_id, stamp
+from gateway.store.base import Appended, Receipt, Route, Store, StoreUnavailable, Submission
 from gateway.telemetry import Children, Log, Metrics
 from providers.base import Malformed, Notes, Parsed, Proof, RawRequest, Unauthorized
 
 OFF_LOOP = 256 * 1024
 """Bodies above this many bytes are read and mapped in a thread, so that others do not wait for them."""
 STORE_RETRY_S = 5
+QUOTA_RETRY_S = 60
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -40,16 +42,22 @@ class Served:
     destinations: list[tuple[int, Destination]]
     budget: Budget
     rate_limit: RateLimit | None = None
-    _routes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    _routes: dict[str, tuple[Route, ...]] = field(default_factory=dict)
 
-    def destinations_of(self, event_type: str) -> tuple[int, ...]:
-        """Numbers of the destinations that want the event."""
-        route = self._routes.get(event_type)
-        if route is None:
-            route = self._routes[event_type] = tuple(
-                number for number, destination in self.destinations if destination.wants(event_type, self.source.name)
+    def routes(self, event_type: str) -> tuple[Route, ...]:
+        """To the destinations that want the event."""
+        routes = self._routes.get(event_type)
+        if routes is None:
+            routes = self._routes[event_type] = tuple(
+                Route(
+                    number,
+                    ordered=destination.ordering == "conversation",
+                    monotonic=destination.statuses == "monotonic" and event_type == STATUS,
+                )
+                for number, destination in self.destinations
+                if destination.wants(event_type, self.source.name)
             )
-        return route
+        return routes
 
 
 class Mapped(NamedTuple):
@@ -76,7 +84,9 @@ class Ingress:
         *,
         origin: str,
         max_items: int,
+        full: Callable[[str], bool] = lambda tenant: False,
     ) -> None:
+        """`full` says of a tenant, by name, that it holds all of the store that it may."""
         self._sources = {(one.source.tenant, one.source.name): one for one in sources}
         self._store = store
         self._clock = clock
@@ -84,12 +94,26 @@ class Ingress:
         self._metrics = metrics
         self._origin = origin
         self._max_items = max_items
+        self._full = full
         self._drift = DriftLog(store, clock)
+        self._uploads = Uploads()
+        self._active = 0
+        self._ended = asyncio.Event()
         self.draining = False
         self._proofs = Children(metrics.proofs)
         self._events = Children(metrics.events)
         self._requests = Children(metrics.requests)
         self._request_seconds = Children(metrics.request_seconds)
+
+    async def drain(self, limit_s: float) -> None:
+        """Refuse new requests, and wait for those under way; bodies that are still coming get a little time."""
+        self.draining = True
+        self._uploads.hasten()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                while self._active:
+                    self._ended.clear()
+                    await self._ended.wait()
 
     async def close(self) -> None:
         """Write down what is not written yet, once no request comes any more and before the store is closed."""
@@ -99,6 +123,7 @@ class Ingress:
         started = time.perf_counter()
         served, token, tail = self._find(request.raw_path)
         wide: dict[str, Any] = {}
+        self._active += 1
         try:
             answer = await self._answer(request, served, token, tail, wide)
         except Refused as refused:
@@ -108,6 +133,9 @@ class Ingress:
             self._log.error("internal_error", error=type(error).__name__, place=_place(error))
             answer = _refusal(500, "internal")
             wide["outcome"] = "internal"
+        finally:
+            self._active -= 1
+            self._ended.set()
         took = time.perf_counter() - started
         self._record(served, request.method, answer.status, took, wide)
         return answer
@@ -146,7 +174,7 @@ class Ingress:
                 return self._handshake(served, raw, wide)
             adapter.check_path_token(raw)
             with Share(served.budget) as share:
-                raw.body = await read_body(request, adapter.max_body, share)
+                raw.body = await read_body(request, adapter.max_body, share, self._uploads)
                 wide["bytes"] = len(raw.body)
                 return await self._accept(served, raw, received_ms, wide)
         except Unauthorized as refusal:
@@ -169,6 +197,8 @@ class Ingress:
         self._proofs[source.tenant, source.name, proof.name, proof.index].inc()
         if served.rate_limit is not None:
             served.rate_limit.check()
+        if self._full(source.tenant):
+            raise Refused(503, "tenant_over_quota", retry_after_s=QUOTA_RETRY_S)
         receipt = Receipt(
             receipt_id,
             served.number,
@@ -177,7 +207,7 @@ class Ingress:
             _kept_headers(served, raw),
             mapped.body,
         )
-        routes = [served.destinations_of(event.type) for event in mapped.events]
+        routes = [served.routes(event.type) for event in mapped.events]
         wide["receipt"] = receipt_id.hex()
         try:
             appended = await self._store.append(Submission(receipt, mapped.events, routes))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from types import TracebackType
 
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
 
 BODY_TIMEOUT_S = 30.0
+HASTE_S = 2.0
+"""What is left to a body that is still coming when the process is told to stop."""
 
 
 class Refused(Exception):
@@ -96,7 +99,32 @@ class RateLimit:
         self._level -= 1
 
 
-async def read_body(request: web.BaseRequest, limit: int, share: Share) -> bytes:
+class Uploads:
+    """The time that bodies have to come in whole; less once the process is to stop."""
+
+    def __init__(self) -> None:
+        self._coming: set[asyncio.Timeout] = set()
+        self.hastened = False
+
+    def hasten(self) -> None:
+        """A sender that has stalled must not hold up the stop. It was not answered, so it will come again."""
+        self.hastened = True
+        soon = asyncio.get_running_loop().time() + HASTE_S
+        for one in self._coming:
+            one.reschedule(min(one.when() or soon, soon))
+
+    @asynccontextmanager
+    async def limit(self) -> AsyncIterator[None]:
+        """Raises TimeoutError."""
+        async with asyncio.timeout(HASTE_S if self.hastened else BODY_TIMEOUT_S) as one:
+            self._coming.add(one)
+            try:
+                yield
+            finally:
+                self._coming.discard(one)
+
+
+async def read_body(request: web.BaseRequest, limit: int, share: Share, uploads: Uploads) -> bytes:
     """The body exactly as sent. Raises Refused for what is encoded, too large, too slow, cut off, or above the
     budget."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
@@ -105,14 +133,16 @@ async def read_body(request: web.BaseRequest, limit: int, share: Share) -> bytes
     if declared is not None and declared > limit:
         raise Refused(413, "too_large")
     try:
-        return await _read(request, limit, share)
+        return await _read(request, limit, share, uploads)
     except TimeoutError:
+        if uploads.hastened:
+            raise Refused(503, "stopping", retry_after_s=5) from None
         raise Refused(408, "too_slow") from None
     except (ConnectionError, web.RequestPayloadError, BadHttpMessage):  # it hung up, or its chunks are none
         raise Refused(400, "disconnected") from None
 
 
-async def _read(request: web.BaseRequest, limit: int, share: Share) -> bytes:
+async def _read(request: web.BaseRequest, limit: int, share: Share, uploads: Uploads) -> bytes:
     content = request.content
     if content.is_eof():  # it came with the headers: the common case
         body = content.read_nowait()
@@ -122,7 +152,7 @@ async def _read(request: web.BaseRequest, limit: int, share: Share) -> bytes:
         return body
     if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    async with asyncio.timeout(BODY_TIMEOUT_S):
+    async with uploads.limit():
         return await _read_on(request, limit, share)
 
 

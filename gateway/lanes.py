@@ -1,7 +1,8 @@
 """Lanes: what must stay in order at a destination, and which of them wait for what.
 
-One delivery of a lane is on its way at a time. When that fails, the lane is held for it. A lane that was held long
-enough moves on, and its head goes on beside it: until that is through, what follows in the lane carries a gap.
+One delivery of a lane is on its way at a time (a batch takes several, one behind the other). When that fails, the
+lane is held for it. A lane that was held long enough moves on, and its head goes on beside it: until that is through,
+what follows in the lane carries a gap.
 """
 
 from __future__ import annotations
@@ -18,20 +19,22 @@ MAX_GAPS = 10_000
 class Lane:
     """A lane with something in memory, or held.
 
-    `head` is the delivery that it is held for. `excused`: the head failed last while everything did, or before the
-    last start; nothing overtakes it before one more attempt. `expiring` is the head whose end of holding is noted.
+    `busy` counts its deliveries that are on their way. `head` is the one that it is held for. `excused`: the head
+    failed last while everything did, or before the last start; nothing overtakes it before one more attempt.
+    `expiring` is the head whose end of holding is noted. `ready_ms` is when it had something to send, 0 while not.
     """
 
-    __slots__ = ("busy", "deliveries", "excused", "expiring", "head", "held", "id", "loading", "spilled")
+    __slots__ = ("busy", "deliveries", "excused", "expiring", "head", "held", "id", "loading", "ready_ms", "spilled")
 
     def __init__(self, lane_id: int) -> None:
         self.id = lane_id
         self.deliveries: deque[Delivery] = deque()
-        self.busy = False
+        self.busy = 0
         self.excused = False
         self.expiring = 0
         self.held = False
         self.head = 0
+        self.ready_ms = 0
         self.spilled = False
         self.loading = False
 
@@ -50,7 +53,6 @@ class Lanes:
         self._lanes: dict[int, Lane] = {}
         self._releases: list[tuple[int, int, int]] = []
         self._beside: Counter[int] = Counter()
-        self._gaps: set[int] = set()
 
     def get(self, lane_id: int) -> Lane:
         """The lane; a new one if nothing of it is here."""
@@ -69,15 +71,19 @@ class Lanes:
     def __len__(self) -> int:
         return len(self._lanes)
 
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(self._lanes.values())
+
     def hold(self, lane: Lane, head: int, tried_since_ms: int) -> None:
         """Wait for the head's retry."""
-        lane.held = True
         lane.head = head
-        self.held += 1
+        if not lane.held:
+            lane.held = True
+            self.held += 1
         self.expect_release(lane, tried_since_ms)
 
     def expect_release(self, lane: Lane, tried_since_ms: int) -> None:
-        """Note when the lane has been held long enough."""
+        """Note when the lane has been held long enough, on the destination's clock of tried time."""
         if self._lane_hold is not None and lane.expiring != lane.head:
             lane.expiring = lane.head
             release_ms = tried_since_ms + int(self._lane_hold * 1000)
@@ -92,9 +98,9 @@ class Lanes:
     def next_release_ms(self) -> int | None:
         return self._releases[0][0] if self._releases else None
 
-    def overdue(self, now_ms: int) -> Iterator[Lane]:
+    def overdue(self, tried_ms: int) -> Iterator[Lane]:
         """Lanes that were held long enough, once each; not those whose head is on its way: its outcome decides."""
-        while self._releases and self._releases[0][0] <= now_ms:
+        while self._releases and self._releases[0][0] <= tried_ms:
             _, lane_id, head = heapq.heappop(self._releases)
             lane = self._lanes.get(lane_id)
             if lane is None or lane.expiring != head:
@@ -108,17 +114,42 @@ class Lanes:
         self._beside[lane_id] += 1
 
     def remove_beside(self, lane_id: int) -> None:
+        if lane_id not in self._beside:  # its shard was given up while it was on its way
+            return
         self._beside[lane_id] -= 1
         if self._beside[lane_id] <= 0:
             del self._beside[lane_id]
 
-    def set_gap(self, lane_id: int, missing: bool) -> None:
+    def is_beside(self, lane_id: int) -> bool:
+        """Whether something earlier of the lane is outstanding."""
+        return lane_id in self._beside
+
+    @property
+    def besides(self) -> list[int]:
+        return list(self._beside)
+
+    def forget(self, lane_id: int) -> None:
+        """All that is known of it."""
+        lane = self._lanes.pop(lane_id, None)
+        if lane is not None:
+            self.release(lane)
+        self._beside.pop(lane_id, None)
+
+
+class Gaps:
+    """Lanes whose last delivery was given up: the next one tells it."""
+
+    __slots__ = ("_lanes",)
+
+    def __init__(self) -> None:
+        self._lanes: set[int] = set()
+
+    def note(self, lane_id: int, missing: bool) -> None:
         """Whether the delivery before the next one is missing for good."""
         if not missing:
-            self._gaps.discard(lane_id)
-        elif len(self._gaps) < MAX_GAPS:
-            self._gaps.add(lane_id)
+            self._lanes.discard(lane_id)
+        elif len(self._lanes) < MAX_GAPS:
+            self._lanes.add(lane_id)
 
-    def has_gap(self, lane_id: int) -> bool:
-        """Whether something earlier of the lane is outstanding, or was given up just before."""
-        return lane_id in self._beside or lane_id in self._gaps
+    def __contains__(self, lane_id: int) -> bool:
+        return lane_id in self._lanes

@@ -85,12 +85,12 @@ def decide(
     outcome: Outcome,
     *,
     attempts: int,
-    tried_since_ms: int,
+    tried_for_ms: int,
     now_ms: int,
     schedule: Schedule,
     dice: Callable[[], float],
 ) -> Decision:
-    """`attempts` includes the one just made; `dice` gives numbers in [0, 1)."""
+    """`attempts` includes the one just made; `dice` gives numbers in [0, 1). `tried_for_ms` leaves idle time out."""
     if succeeded(outcome):
         return Delivered()
     base = schedule.wait(attempts)
@@ -100,10 +100,10 @@ def decide(
     asked = retry_after_s(outcome.retry_after, now_ms)
     if asked is not None:
         wait = min(max(asked, base), 2 * base)
-    due_ms = now_ms + int(wait * 1000)
-    if due_ms - tried_since_ms > schedule.give_up_after * 1000:
+    wait_ms = int(wait * 1000)
+    if tried_for_ms + wait_ms > schedule.give_up_after * 1000:
         return Dead()
-    return Retry(due_ms)
+    return Retry(now_ms + wait_ms)
 
 
 def retry_after_s(header: str | None, now_ms: int) -> float | None:
@@ -119,28 +119,37 @@ def retry_after_s(header: str | None, now_ms: int) -> float | None:
         return None
 
 
-def hold_until_ms(
-    outcome: Outcome, *, attempts: int, tried_since_ms: int, lane_hold: float | None, destination_fails: bool
-) -> int | None:
-    """Until when a failed head may hold its lane; None means on and on.
+def holds_on(
+    outcome: Outcome, *, attempts: int, tried_for_ms: int, lane_hold: float | None, destination_fails: bool
+) -> bool:
+    """Whether a failed head holds its lane.
 
     `lane_hold` is in seconds, None for ever. A refused event stops holding after CONTENT_ATTEMPTS. While everything
     at the destination fails, lanes are held on: the fault is hardly the event's, and what follows would fail too.
     """
     if destination_fails:
-        return None
+        return True
     if is_content_failure(outcome) and attempts >= CONTENT_ATTEMPTS:
-        return tried_since_ms
-    return None if lane_hold is None else tried_since_ms + int(lane_hold * 1000)
+        return False
+    return lane_hold is None or tried_for_ms < int(lane_hold * 1000)
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How a destination is served. `lane_hold` is in seconds, None for ever."""
+    """How a destination is served. `lane_hold` is in seconds, None for ever; `rate` is attempts a second, None for
+    any. An event waits up to `batch_wait` seconds for others, where several may go in one request."""
 
     concurrency: int
     lane_hold: float | None
     schedule: Schedule
+    rate: float | None = None
+    batch_events: int = 1
+    batch_wait: float = 0.0
+
+    @property
+    def longest_wait_ms(self) -> int:
+        """No retry is due later than that."""
+        return int(max(self.schedule.waits) * 2000) + 1000
 
 
 class Verdict(NamedTuple):
@@ -157,51 +166,26 @@ def judge(
     rules: Rules,
     *,
     now_ms: int,
+    tried_ms: int,
     destination_fails: bool,
     dice: Callable[[], float],
 ) -> Verdict:
-    """A failed head holds its lane, or is retried beside it; what is beside a lane stays there."""
-    tried_since_ms = delivery.tried_since_ms or now_ms
+    """A failed head holds its lane, or is retried beside it; what is beside a lane stays there.
+
+    `tried_ms` is the time on the destination's own clock, which stands still while it is idle.
+    """
+    tried_since_ms = delivery.tried_since_ms or tried_ms
+    tried_for_ms = max(0, tried_ms - tried_since_ms)
     attempts = delivery.attempts + 1
     decision = decide(
-        outcome, attempts=attempts, tried_since_ms=tried_since_ms, now_ms=now_ms, schedule=rules.schedule, dice=dice
+        outcome, attempts=attempts, tried_for_ms=tried_for_ms, now_ms=now_ms, schedule=rules.schedule, dice=dice
     )
     if isinstance(decision, Delivered):
         return Verdict(State.DELIVERED, 0, tried_since_ms)
     if isinstance(decision, Dead):
         return Verdict(State.DEAD, 0, tried_since_ms)
-    until_ms = hold_until_ms(
-        outcome, attempts=attempts, tried_since_ms=tried_since_ms, lane_hold=rules.lane_hold,
+    holds = delivery.state is not State.BESIDE and holds_on(
+        outcome, attempts=attempts, tried_for_ms=tried_for_ms, lane_hold=rules.lane_hold,
         destination_fails=destination_fails,
     )  # fmt: skip
-    holds = delivery.state is not State.BESIDE and (until_ms is None or until_ms > now_ms)
     return Verdict(State.HELD if holds else State.BESIDE, decision.due_ms, tried_since_ms)
-
-
-class Health:
-    """Whether everything at a destination fails: no success in the last attempts, and these were many enough.
-
-    Lanes are counted, so that one event that is refused again and again does not look like a dead destination.
-    """
-
-    ATTEMPTS = 10
-    LANES = 3
-
-    def __init__(self) -> None:
-        self.ever_succeeded = False
-        self._failures = 0
-        self._lanes: set[int] = set()
-
-    def record(self, lane: int, success: bool) -> None:
-        if success:
-            self.ever_succeeded = True
-            self._failures = 0
-            self._lanes.clear()
-        else:
-            self._failures += 1
-            if len(self._lanes) < self.LANES:
-                self._lanes.add(lane)
-
-    @property
-    def fails(self) -> bool:
-        return self._failures >= self.ATTEMPTS and len(self._lanes) >= self.LANES

@@ -1,185 +1,143 @@
-"""The queue of one destination: what is in memory, what is on its way, and what order it must keep.
+"""The queue of one destination: what is on its way, what becomes of it, and what order it must keep.
 
-The store holds the backlog; this holds a window of it. A lane is what must stay in order: one delivery of a lane is
-on its way at a time. When that fails, the lane is held: its deliveries go back to the store (as `waiting`) and only
-the lane's name stays here. When the head is through, or has held the lane long enough and goes on beside it, the lane
-is read again. docs/explanation/delivery-guarantees.md says what this promises.
+A lane is what must stay in order: one delivery of a lane is on its way at a time. When that fails, the lane is held:
+its deliveries go back to the store. When the head is through, or has held the lane long enough and goes on beside it,
+the lane is read again. docs/explanation/delivery-guarantees.md says what this promises.
+
+A queue lives from when there is something to deliver until its destination is paused, is found down, or the process
+stops: what is in memory is then forgotten, since the store has it, and another queue begins from there.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
-from functools import partial
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any
 
-from gateway.clock import Clock, Timer
-from gateway.lanes import Lane, Lanes
-from gateway.policy import Health, Outcome, Rules, judge, succeeded
-from gateway.store.base import Delivery, Settlement, State, Store, StoreUnavailable
-from gateway.window import Window
+from gateway.batch import Load, concerns_all, halves
+from gateway.clock import Timer
+from gateway.feed import STORE_RETRY_S, Feed
+from gateway.forwarder import NotHeld
+from gateway.gate import Gate, Means, Members, Report, Send
+from gateway.memory import Memory
+from gateway.policy import Outcome, Rules, judge, succeeded
+from gateway.store.base import Backlog, Delivery, Settlement, State, StoreUnavailable, shard_of
+from gateway.window import PROBING_WINDOW, window_limit
 
-T = TypeVar("T")
-
-LANE_PAGE = 64
-MAX_HELD_LANES = 10_000
-"""With so many lanes held the destination gets nothing new: it is down, and each held lane costs memory."""
-STORE_RETRY_S = 1.0
 MAX_UNSETTLED = 5_000
 """Settlements that the store could not write yet; above this no new attempt is made, for a crash would repeat it."""
 
 
-Send = Callable[[Delivery, bool], Coroutine[Any, Any, Outcome]]
-Report = Callable[[Delivery, Outcome, State], None]
-
-
 class DestinationQueue:
-    """`send(delivery, gap)` makes an attempt; `report` is told what came of it."""
+    """`number` is a destination's, or that of a run at it. `send` makes an attempt; `report` is told each outcome."""
 
-    def __init__(
-        self,
-        destination: int,
-        rules: Rules,
-        store: Store,
-        clock: Clock,
-        send: Send,
-        report: Report,
-        dice: Callable[[], float],
-    ) -> None:
-        self._id = destination
+    def __init__(self, number: int, rules: Rules, means: Means, gate: Gate, send: Send, report: Report) -> None:
+        self.number = number
+        self.active = 0
         self._rules = rules
-        self._store = store
-        self._clock = clock
+        self._store = store = means.store
+        self._clock = means.clock
+        self._dice = means.dice
+        self._shards = means.shards
+        self._gate = gate
         self._send = send
         self._report = report
-        self._dice = dice
-        self._window = Window(rules.concurrency)
-        self._health = Health()
-        self._lanes = Lanes(rules.lane_hold)
-        self._ready: deque[Lane] = deque()
-        self._to_load: deque[Lane] = deque()
-        self._loads = 0
-        self._retries: deque[Delivery] = deque()
-        self._retrying: set[int] = set()
-        self._meanwhile: set[int] = set()
-        self._active = 0
-        self._behind = True
-        self._cursor = 0
-        self._scanning = False
-        self._newest = 0
-        self._seeking_due = False
-        self._next_due_ms: int | None = None
+        self._memory = Memory(
+            rules.lane_hold,
+            PROBING_WINDOW if gate.probing else window_limit(rules),
+            lambda delivery: store.wait(number, delivery.event.seq, delivery.lane),
+            self._clock.steady_ms if rules.batch_events > 1 else _some_time,
+        )
+        self._feed = Feed(number, rules, store, self._clock, self._memory, self)
+        self._loads: set[Load] = set()
+        self._settled: asyncio.Future[None] | None = None
+        self._again_ms: int | None = None
         self._timer: Timer | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         self._attempts: set[asyncio.Task[None]] = set()
         self._turn = False
         self._stopping = False
 
-    async def start(self) -> None:
-        """Find out how the last process left the lanes, then begin."""
-        backlog = await self._store.backlog(self._id)
-        for held in backlog.held:
-            lane = self._lanes.get(held.lane)
-            lane.spilled = True
-            lane.excused = True
-            self._lanes.hold(lane, held.event, held.tried_since_ms)
-        for lane_id in backlog.beside_lanes:
-            self._lanes.add_beside(lane_id)
-        for lane_id in backlog.waiting_lanes:
-            lane = self._lanes.get(lane_id)
-            lane.spilled = True
-            if not lane.held:
-                self._reload(lane)
-        self._next_due_ms = backlog.next_due_ms
+    # What others tell it
+
+    def begin(self, backlog: Backlog) -> None:
+        """Go on as the last process left the lanes, or whoever delivered them before."""
+        self._feed.begin(backlog)
         self.pump()
 
-    async def stop(self, limit_s: float) -> None:
-        """Begin nothing more, and wait for what is on its way. What is cut off at the limit counts as not tried."""
+    def offer(self, delivery: Delivery) -> None:
+        """A delivery that was just committed; `pump` follows the last of a commit."""
+        self._feed.offer(delivery)
+
+    def hint(self) -> None:
+        """There may be queued deliveries to read; `pump` follows."""
+        self._feed.hint()
+
+    def recover(self) -> None:
+        """The destination is back: everything is due."""
+        self._memory.window.limit = window_limit(self._rules)
+        self._feed.hurry()
+        self.pump()
+
+    def halt(self) -> None:
+        """Begin nothing more."""
         self._stopping = True
         if self._timer is not None:
             self._timer.cancel()
-        for task in self._tasks:
+        for task in self._feed.tasks:
             task.cancel()
+
+    async def stop(self, limit_s: float | None) -> None:
+        """Begin nothing more, and wait for what is on its way. What is cut off at the limit counts as not tried."""
+        self.halt()
         if self._attempts:
             _, late = await asyncio.wait(self._attempts, timeout=limit_s)
             for task in late:
                 task.cancel()
-        await asyncio.gather(*self._tasks, *self._attempts, return_exceptions=True)
+        await asyncio.gather(*self._feed.tasks, *self._attempts, return_exceptions=True)
 
-    def offer(self, delivery: Delivery) -> None:
-        """A delivery that was just committed; `pump` follows the last of a commit.
+    async def leave(self, shards: frozenset[int]) -> None:
+        """Begin nothing more in these shards, finish what is on its way, and forget them."""
+        self._forget(shards, Load.unsent)
+        while any(self._of(shards, load.open.values()) for load in self._loads):
+            if self._settled is None:
+                self._settled = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._settled)
 
-        Left in the store where there is no room, or where older ones come first.
-        """
-        self._newest = delivery.event.seq
-        if self._behind:
-            return
-        if self._window.full or self._lanes.held >= MAX_HELD_LANES:
-            self._behind = True
-            self._cursor = delivery.event.seq - 1
-            return
-        self._admit(delivery)
+    def lose(self, shards: frozenset[int]) -> None:
+        """Forget these shards at once: whatever comes of what is on its way there is no longer our affair."""
+        self._forget(shards, lambda load: list(load.open.values()))
+
+    def _forget(self, shards: frozenset[int], given_up: Callable[[Load], list[Delivery]]) -> None:
+        self._memory.forget(self.number, shards)
+        for load in self._loads:
+            for delivery in self._of(shards, given_up(load)):
+                self._put_down(load, delivery)
+
+    def _of(self, shards: frozenset[int], deliveries: Iterable[Delivery]) -> list[Delivery]:
+        return [delivery for delivery in deliveries if shard_of(self.number, delivery.lane) in shards]
+
+    # What the feed asks
 
     @property
-    def active(self) -> int:
-        """Attempts on their way."""
-        return self._active
+    def probing(self) -> bool:
+        return self._gate.probing
 
-    # Lanes
+    @property
+    def shards(self) -> frozenset[int]:
+        return self._shards()
 
-    def _admit(self, delivery: Delivery) -> None:
-        lane = self._lanes.get(delivery.lane)
-        if lane.closed:
-            lane.spilled = True
-            self._store.wait(self._id, delivery.event.seq)
-            return
-        self._window.add(delivery)
-        lane.deliveries.append(delivery)
-        if not lane.busy and len(lane.deliveries) == 1:
-            self._ready.append(lane)
+    def takes(self, lane: int) -> bool:
+        return shard_of(self.number, lane) in self._shards() and self._store.holds(self.number, lane)
 
-    def _advance(self, lane: Lane) -> None:
-        """The head is out of the way: go on with the next, from memory or from the store."""
-        if lane.deliveries:
-            self._ready.append(lane)
-        elif lane.spilled:
-            self._reload(lane)
-        else:
-            self._lanes.drop(lane)
+    def choose(self, due: list[Delivery]) -> list[Delivery]:
+        return self._gate.choose(due) if self._gate.probing else due
 
-    def _reload(self, lane: Lane) -> None:
-        """Read the lane's waiting deliveries when there is room."""
-        lane.loading = True
-        self._to_load.append(lane)
+    # Beginning
 
-    def _hold(self, lane: Lane, head: int, tried_since_ms: int) -> None:
-        """Wait for the head's retry. Followers go back to the store: memory is for lanes that move."""
-        self._lanes.hold(lane, head, tried_since_ms)
-        for follower in lane.deliveries:
-            lane.spilled = True
-            self._store.wait(self._id, follower.event.seq)
-            self._window.remove(follower)
-        lane.deliveries.clear()
-
-    def _release_overdue(self, now_ms: int) -> None:
-        """Lanes that were held long enough move on; their heads go on beside them.
-
-        Not while everything here fails: moving on would gain nothing, and lose the order.
-        """
-        if self._health.fails:
-            return
-        for lane in self._lanes.overdue(now_ms):
-            self._expect(now_ms)  # a page that is being read may hold the head as it was
-            if lane.excused:  # last tried while everything failed: once more before anything overtakes it
-                self._store.settle(Settlement(self._id, lane.head, State.HELD, now_ms, attempted=False, due_ms=now_ms))
-                continue
-            self._store.settle(Settlement(self._id, lane.head, State.BESIDE, now_ms, attempted=False))
-            self._lanes.add_beside(lane.id)
-            self._lanes.release(lane)
-            self._advance(lane)
-
-    # Attempts
+    @property
+    def hungry(self) -> bool:
+        """Whether there is something to send."""
+        return bool(self._memory.ready or self._memory.retries) and not self._stopping
 
     def pump(self) -> None:
         """Start what may start, read what should be read, set the timer."""
@@ -188,194 +146,243 @@ class DestinationQueue:
         if self._store.unsettled > MAX_UNSETTLED:
             self._set_timer(STORE_RETRY_S)
             return
-        while self._active < self._rules.concurrency:
-            delivery = self._next()
-            if delivery is None:
-                break
-            self._active += 1
-            self._spawn(self._work(delivery), self._attempts)
+        while load := self._take():
+            self._spawn(self._work(load))
         self._look()
 
-    def _look(self) -> None:
-        """Read what should be read, set the timer."""
-        now_ms = self._clock.now_ms()
-        room = self._window.wants_more
-        if self._behind and room and not self._scanning and self._lanes.held < MAX_HELD_LANES:
-            self._scanning = True
-            self._spawn(self._scan(), self._tasks)
-        if self._next_due_ms is not None and self._next_due_ms <= now_ms and not self._retries:
-            self._seek_due()
-        while self._to_load and room and self._window.loaded + self._loads * LANE_PAGE < self._window.limit:
-            self._loads += 1
-            self._spawn(self._read_lane(self._to_load.popleft()), self._tasks)
-        self._schedule(now_ms)
-
-    def _next(self) -> Delivery | None:
-        """Retries and new deliveries in turn: neither can starve the other."""
+    def _take(self) -> Load | None:
+        """What goes out next, if it may: retries and new deliveries in turn, so that neither can starve the other."""
+        self._again_ms = None
+        memory = self._memory
+        ripe = memory.ready > 0 and self._ripe()
+        if not ripe and not memory.retries:
+            return None
+        wait_ms = self._gate.wait_ms(self)
+        if wait_ms != 0:
+            self._again_ms = wait_ms and self._clock.steady_ms() + wait_ms
+            return None
         self._turn = not self._turn
-        if self._retries and (self._turn or not self._ready):
-            return self._retries.popleft()
-        if self._ready:
-            lane = self._ready.popleft()
-            lane.busy = True
-            return lane.deliveries.popleft()
-        return None
+        if memory.retries and (self._turn or not ripe):
+            load = Load([memory.retries.popleft()])
+        else:
+            load = Load(memory.take(1 if self._gate.probing else self._rules.batch_events))
+        self._loads.add(load)
+        self.active += 1
+        self._gate.began(self)
+        return load
 
-    async def _work(self, delivery: Delivery | None) -> None:
+    def _ripe(self) -> bool:
+        """Whether a batch is full, or its first event has waited long enough."""
+        rules, memory = self._rules, self._memory
+        if rules.batch_events == 1 or self._gate.probing:
+            return True
+        if memory.ready >= rules.batch_events or memory.window.full:
+            return True
+        ripe_ms = memory.ready_since_ms() + int(rules.batch_wait * 1000)
+        if self._clock.steady_ms() >= ripe_ms:
+            return True
+        self._again_ms = ripe_ms
+        return False
+
+    async def _work(self, load: Load | None) -> None:
         """Make attempts, one after another, while there are any."""
         try:
-            while delivery is not None:
-                gap = delivery.state is not State.BESIDE and self._lanes.has_gap(delivery.lane)
-                outcome = await self._ask(partial(self._attempt, delivery, gap))
-                self._finish(delivery, outcome)
+            while load:
+                try:
+                    await self._deliver(load, load.still(load.deliveries))
+                finally:
+                    self._loads.discard(load)
+                    self._tell_who_leaves()
+                    self.active -= 1
+                    self._gate.ended(self)
                 if self._stopping or self._store.unsettled > MAX_UNSETTLED:
                     break
                 self._look()
-                delivery = self._next()
+                load = self._take()
         finally:
-            self._active -= 1
             self.pump()
 
-    async def _attempt(self, delivery: Delivery, gap: bool) -> Outcome:
-        """Raises StoreUnavailable: then there was no attempt. Any other fault fails the attempt, not the queue."""
-        try:
-            return await self._send(delivery, gap)
-        except StoreUnavailable:
-            raise
-        except Exception as error:
-            return Outcome(None, f"internal_{type(error).__name__}")  # the word is in the log and the store
+    # Attempts
 
-    def _finish(self, delivery: Delivery, outcome: Outcome) -> None:
-        now_ms = self._clock.now_ms()
-        self._health.record(delivery.lane, succeeded(outcome))
-        verdict = judge(
-            delivery, outcome, self._rules, now_ms=now_ms, destination_fails=self._all_fails(delivery), dice=self._dice
-        )
-        state, due_ms, tried_since_ms = verdict
+    async def _deliver(self, load: Load, part: list[Delivery]) -> None:
+        """One request, or as many as it takes to find out which events of a batch are refused."""
+        outcome = await self._attempt(load, part)
+        if outcome is None:
+            return
+        if len(part) == 1 or succeeded(outcome) or concerns_all(outcome):
+            self._finish(load, part, outcome)
+            return
+        for half in halves(self._still(load, part)):
+            if self._still(load, half):
+                await self._gate.next_request()
+            if self._stopping:
+                return
+            await self._deliver(load, self._still(load, half))
+
+    async def _attempt(self, load: Load, part: list[Delivery]) -> Outcome | None:
+        """None where there was no attempt. While the store cannot give the events, or nobody knows who delivers them,
+        try again; any other fault of ours fails the attempt, not the queue."""
+        while part and not self._stopping:
+            load.sent = part
+            try:
+                return await self._send(self._with_gaps(part))
+            except (StoreUnavailable, NotHeld):
+                await asyncio.sleep(STORE_RETRY_S)
+            except Exception as error:
+                return Outcome(None, f"internal_{type(error).__name__}")  # the word is in the log and the store
+            finally:
+                load.sent = ()
+            part[:] = self._still(load, part)
+        return None
+
+    def _still(self, load: Load, part: Sequence[Delivery]) -> list[Delivery]:
+        """Those of a part that are to be sent, by this process: others' are put down."""
+        for delivery in load.still(part):
+            if not self.takes(delivery.lane):
+                self._put_down(load, delivery)
+        return load.still(part)
+
+    def _with_gaps(self, part: list[Delivery]) -> Members:
+        """What a lane misses for good is told to its next one alone; what is outstanding, to all."""
+        if len(part) == 1:
+            [delivery] = part
+            return [(delivery, delivery.state is not State.BESIDE and self._misses(delivery.lane))]
+        is_beside = self._memory.lanes.is_beside
+        first = {delivery.lane: delivery for delivery in reversed(part)}
+        return [(one, self._misses(one.lane) if first[one.lane] is one else is_beside(one.lane)) for one in part]
+
+    def _misses(self, lane: int) -> bool:
+        return self._memory.lanes.is_beside(lane) or lane in self._gate.gaps
+
+    def _put_down(self, load: Load, delivery: Delivery) -> None:
+        del load.open[delivery.event.seq]
+        self._memory.window.remove(delivery)
+        self._tell_who_leaves()
+
+    def _tell_who_leaves(self) -> None:
+        if self._settled is not None:
+            self._settled.set_result(None)
+            self._settled = None
+
+    def _finish(self, load: Load, part: list[Delivery], outcome: Outcome) -> None:
+        now_ms = self._clock.steady_ms()
+        well = succeeded(outcome)
+        self._gate.found([delivery.lane for delivery in part], outcome, now_ms)
+        for delivery in part:
+            if delivery.event.seq not in load.open:
+                continue
+            self._put_down(load, delivery)
+            if not well:
+                self._give_back_followers(load, delivery.lane)
+            self._settle(delivery, outcome, now_ms, well)
+
+    def _give_back_followers(self, load: Load, lane_id: int) -> None:
+        """What comes after a failed one in its lane is not sent, or failed together with it: it waits."""
+        followers = load.of_lane(lane_id)
+        for follower in followers:
+            del load.open[follower.event.seq]
+        lane = self._memory.lanes.find(lane_id)
+        if lane is not None:
+            self._memory.give_back(lane, followers)
+        else:
+            for follower in followers:
+                self._memory.window.remove(follower)
+
+    def _settle(self, delivery: Delivery, outcome: Outcome, now_ms: int, well: bool) -> None:
+        tried_ms = self._gate.tried_ms(now_ms)
+        state, due_ms, tried_since_ms = judge(
+            delivery, outcome, self._rules, now_ms=now_ms, tried_ms=tried_ms,
+            destination_fails=not well and self._all_fails(delivery.lane), dice=self._dice,
+        )  # fmt: skip
         self._store.settle(
-            Settlement(self._id, delivery.event.seq, state, now_ms, True, due_ms, outcome.status, outcome.error)
-        )
+            Settlement(
+                self.number, delivery.event.seq, delivery.lane, state, now_ms, True, due_ms, outcome.status,
+                outcome.error, tried_ms, int(outcome.took_s * 1000),
+            )
+        )  # fmt: skip
         if due_ms:
-            self._expect(due_ms)
-        self._window.remove(delivery)
-        self._retrying.discard(delivery.event.seq)
-        if self._seeking_due:
-            self._meanwhile.add(delivery.event.seq)
+            self._feed.expect(due_ms)
         self._move_lane(delivery, state, tried_since_ms)
         self._report(delivery, outcome, state)
 
-    def _all_fails(self, delivery: Delivery) -> bool:
+    def _all_fails(self, lane_id: int) -> bool:
         """Whether the failure is likely to be the destination's. After a start nothing is known until a success."""
-        if self._health.fails:
+        if self._gate.idle or self._gate.breaker.fails:
             return True
-        lane = self._lanes.find(delivery.lane)
-        return lane is not None and lane.excused and not self._health.ever_succeeded
+        lane = self._memory.lanes.find(lane_id)
+        return lane is not None and lane.excused and not self._gate.breaker.ever_succeeded
+
+    # Lanes
 
     def _move_lane(self, delivery: Delivery, state: State, tried_since_ms: int) -> None:
         """What an attempt's outcome means for its lane."""
-        lanes = self._lanes
+        lanes = self._memory.lanes
         if delivery.state is State.BESIDE:
             if state is not State.BESIDE:
                 lanes.remove_beside(delivery.lane)
             return
-        lane = lanes.get(delivery.lane)
-        lane.busy = False
+        lane = lanes.find(delivery.lane)
+        if lane is None:  # it was left to another process
+            return
+        lane.busy -= 1
         if state is State.HELD:
-            again = self._health.fails or not lane.excused
-            lane.excused = self._health.fails
+            again = self._gate.breaker.fails or not lane.excused
+            lane.excused = self._gate.breaker.fails
             if not lane.held:
-                self._hold(lane, delivery.event.seq, tried_since_ms)
+                self._memory.hold(lane, delivery.event.seq, tried_since_ms)
             elif again:
                 lanes.expect_release(lane, tried_since_ms)
             return
         if state is State.BESIDE:
             lanes.add_beside(lane.id)
         else:
-            lanes.set_gap(lane.id, state is State.DEAD)
+            self._gate.gaps.note(lane.id, state is State.DEAD)
         lanes.release(lane)
-        self._advance(lane)
+        if not lane.busy:
+            self._memory.advance(lane)
 
-    # Reading from the store
+    def _release_overdue(self, now_ms: int) -> None:
+        """Lanes that were held long enough move on; their heads go on beside them.
 
-    async def _scan(self) -> None:
-        """Read on where memory left off. After a short page nothing is left behind, unless it was committed after
-        the reading and offered before now."""
-        try:
-            page, more = await self._ask(lambda: self._store.queued(self._id, self._cursor, self._window.limit))
-            last = page[-1].event.seq if page else self._cursor
-            self._behind = more or self._newest > last
-            for delivery in page:
-                self._cursor = delivery.event.seq
-                self._admit(delivery)
-        finally:
-            self._scanning = False
-        self.pump()
-
-    async def _read_lane(self, lane: Lane) -> None:
-        """What comes for the lane while it is read waits in the store, and marks it as spilled again."""
-        lane.spilled = False
-        try:
-            page, more = await self._ask(lambda: self._store.waiting(self._id, lane.id, LANE_PAGE))
-        finally:
-            self._loads -= 1
-        lane.loading = False
-        lane.spilled = lane.spilled or more
-        for delivery in page:
-            self._window.add(delivery)
-            lane.deliveries.append(delivery)
-        self._advance(lane)
-        self.pump()
-
-    def _seek_due(self) -> None:
-        if not self._seeking_due:
-            self._seeking_due = True
-            self._meanwhile.clear()
-            self._spawn(self._read_due(), self._tasks)
-
-    async def _read_due(self) -> None:
-        limit = 2 * self._rules.concurrency
-        self._next_due_ms = None
-        try:
-            (page, more), upcoming = await self._ask(lambda: self._store.due(self._id, self._clock.now_ms(), limit))
-        finally:
-            self._seeking_due = False
-        self._expect(self._clock.now_ms() if more else upcoming)
-        for delivery in page:
-            if delivery.event.seq not in self._retrying and delivery.event.seq not in self._meanwhile:
-                self._admit_retry(delivery)
-        self.pump()
-
-    def _admit_retry(self, delivery: Delivery) -> None:
-        if delivery.state is State.HELD:
-            lane = self._lanes.find(delivery.lane)
-            if lane is None or not lane.held or lane.head != delivery.event.seq:
-                return  # it was let go of meanwhile
-            lane.busy = True
-        self._retrying.add(delivery.event.seq)
-        self._window.add(delivery)
-        self._retries.append(delivery)
-
-    async def _ask(self, question: Callable[[], Awaitable[T]]) -> T:
-        """Ask the store until it answers."""
-        while True:
-            try:
-                return await question()
-            except StoreUnavailable:
-                await asyncio.sleep(STORE_RETRY_S)
+        Not while everything here fails: moving on would gain nothing, and lose the order.
+        """
+        if self._gate.idle or self._gate.breaker.fails:
+            return
+        lanes = self._memory.lanes
+        for lane in lanes.overdue(self._gate.tried_ms(now_ms)):
+            self._feed.expect(now_ms)  # a page that is being read may hold the head as it was
+            if lane.excused:  # last tried while everything failed: once more before anything overtakes it
+                state, due_ms = State.HELD, now_ms
+            else:
+                state, due_ms = State.BESIDE, 0
+            self._store.settle(Settlement(self.number, lane.head, lane.id, state, now_ms, False, due_ms))
+            if state is State.BESIDE:
+                lanes.add_beside(lane.id)
+                lanes.release(lane)
+                self._memory.advance(lane)
 
     # Time
 
-    def _schedule(self, now_ms: int) -> None:
-        release_ms = None if self._health.fails else self._lanes.next_release_ms
-        due_ms = None if self._retries or self._seeking_due else self._next_due_ms
-        times = [time for time in (due_ms, release_ms) if time is not None]
+    def _look(self) -> None:
+        """Read what should be read, set the timer."""
+        if self._gate.probing:
+            wait_ms = self._gate.probe_wait_ms()
+            if wait_ms == 0:
+                self._feed.look()
+            next_ms = wait_ms and self._clock.steady_ms() + wait_ms
+        else:
+            self._feed.look()
+            next_ms = self._feed.waits_until_ms
+        times = [time for time in (next_ms, self._again_ms, self._next_release_ms()) if time]
         if times:
-            self._set_timer((min(times) - now_ms) / 1000)
+            self._set_timer((min(times) - self._clock.steady_ms()) / 1000)
 
-    def _expect(self, due_ms: int | None) -> None:
-        """A retry is due then."""
-        if due_ms is not None and (self._next_due_ms is None or due_ms < self._next_due_ms):
-            self._next_due_ms = due_ms
+    def _next_release_ms(self) -> int | None:
+        release_ms = self._memory.lanes.next_release_ms
+        if release_ms is None or self._gate.idle or self._gate.breaker.fails:
+            return None
+        now_ms = self._clock.steady_ms()
+        return now_ms + release_ms - self._gate.tried_ms(now_ms)
 
     def _set_timer(self, seconds: float) -> None:
         if self._timer is not None:
@@ -385,10 +392,15 @@ class DestinationQueue:
     def _wake(self) -> None:
         self._timer = None
         if not self._stopping:
-            self._release_overdue(self._clock.now_ms())
+            self._release_overdue(self._clock.steady_ms())
             self.pump()
 
-    def _spawn(self, work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
+        self._attempts.add(task)
+        task.add_done_callback(self._attempts.discard)
+
+
+def _some_time() -> int:
+    """For those who send one by one: nobody asks since when something is ready."""
+    return 1

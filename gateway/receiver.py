@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from aiohttp import web
 
 from gateway.clock import Clock, SystemClock
-from gateway.intake import Budget, Refused, Share, read_body
-from gateway.signing import verify
+from gateway.intake import Budget, Refused, Share, Uploads, read_body
+from gateway.signing import Key, verify
 from providers.wire import Malformed, as_list, as_object, load_json
 
 TOLERANCE_S = 300
@@ -34,7 +34,7 @@ class Untrusted(Exception):
     """The delivery does not prove that it is the gateway's; the message says why."""
 
 
-def check_delivery(keys: Sequence[bytes], headers: Mapping[str, str], body: bytes, now_s: float) -> None:
+def check_delivery(keys: Sequence[Key], headers: Mapping[str, str], body: bytes, now_s: float) -> None:
     """Raises Untrusted."""
     missing = [name for name in HEADERS if not headers.get(name)]
     if missing:
@@ -54,7 +54,7 @@ class Receiver:
 
     def __init__(
         self,
-        keys: Sequence[bytes],
+        keys: Sequence[Key],
         on_event: Callable[[Received], None],
         on_refused: Callable[[str], None],
         *,
@@ -66,6 +66,7 @@ class Receiver:
         self._on_refused = on_refused
         self._status = status
         self._clock = clock or SystemClock()
+        self._uploads = Uploads()
         self._seen: set[tuple[Any, Any]] = set()
         self.events = 0
         self.refused = 0
@@ -97,7 +98,7 @@ class Receiver:
             return web.Response(status=405, text="events are delivered by POST\n", headers={"Allow": "POST"})
         try:
             with Share(Budget(MAX_BODY)) as share:
-                body = await read_body(request, MAX_BODY, share)
+                body = await read_body(request, MAX_BODY, share, self._uploads)
             check_delivery(self._keys, request.headers, body, self._clock.now_ms() / 1000)
             events = _events(request.content_type, body)
         except Refused as refused:

@@ -41,16 +41,25 @@ def _cli_lines() -> Iterator[str]:
     for name in COMMANDS:
         command = program.get_command(context, name)
         assert command is not None, "the table names commands that exist"
-        yield f"## wa-gateway {name}\n"
-        below = click.Context(command, parent=context, info_name=name)
-        yield f"```text\nwa-gateway {' '.join([name, *command.collect_usage_pieces(below)])}\n```\n"
-        yield f"{_paragraphs(command.help or '')}\n"
-        yield from _options(command)
+        yield from _command(command, f"wa-gateway {name}")
     yield _EXIT_CODES
 
 
+def _command(command: click.Command, path: str) -> Iterator[str]:
+    """A command, and those below it."""
+    yield f"## {path}\n"
+    if not isinstance(command, click.Group):
+        pieces = command.collect_usage_pieces(click.Context(command, info_name=path))
+        yield f"```text\n{' '.join([path, *pieces])}\n```\n"
+    yield f"{_paragraphs(command.help or '')}\n"
+    yield from _options(command)
+    if isinstance(command, click.Group):
+        for name, below in command.commands.items():
+            yield from _command(below, f"{path} {name}")
+
+
 def _options(command: click.Command) -> Iterator[str]:
-    options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+    options = [one for one in command.params if isinstance(one, click.Option) and not one.hidden]
     if options:
         yield "| option | default | meaning |\n| --- | --- | --- |"
         for option in options:

@@ -20,15 +20,21 @@ from normalized.event import TYPES
 from providers.base import Identity, Item, Parsed
 from providers.wire import dump_json, rfc3339
 
+STATUS = "whatsapp.message.status"
 NO_IDENTITY = "R"
 """Class of what has no identity of its own: its receipt, and its place there."""
+STATUS_IDENTITY = "S"
+"""Class of statuses; its key is message id, status, participant of a group, surface, error code."""
 
 SCHEMA_NAMES = {name: schema for name, (schema, _) in TYPES.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class SourceStamp:
-    """What the envelope says of a source. `uid` goes into ids: keep it when a source is renamed."""
+    """What the envelope says of a source. `uid` goes into ids: keep it when a source is renamed.
+
+    `ranked` says that somebody wants statuses in rising order only.
+    """
 
     tenant: str
     source: str
@@ -36,6 +42,7 @@ class SourceStamp:
     uid: str = ""
     origin: str = ""
     channel: dict[str, Any] = field(default_factory=dict, hash=False)
+    ranked: bool = False
 
     @property
     def identity(self) -> str:
@@ -51,6 +58,8 @@ class Event:
     """An event as it is stored: the envelope's head and the data, both encoded JSON objects.
 
     `lane` is a signed 64-bit hash of what must stay in order with the event; `party` a keyed hash of the person.
+    `rank` is how far a status is on its way, 0 where that is not known or there is none; statuses with the same
+    `rank_key` are those of one message, one recipient and one surface.
     """
 
     id: bytes
@@ -62,6 +71,8 @@ class Event:
     data: bytes
     pointer: str
     partial: bool
+    rank: int = 0
+    rank_key: int = 0
 
 
 _random = random.Random(os.urandom(32))  # noqa: S311 - unique, not secret; a system call for each would cost the lock
@@ -112,6 +123,7 @@ def stamp(
             item_id = event_id(uid, identity, received_ms)
         else:
             item_id = event_id(uid, item.identity, item.time_ms)
+        rank, rank_key = _rank(uid, item) if source.ranked and item.type == STATUS else (0, 0)
         events.append(
             Event(
                 item_id,
@@ -123,9 +135,19 @@ def stamp(
                 dump_json(item.data if item.data.get("channel", True) else _with_channel(item.data, source)),
                 item.pointer,
                 item.partial,
+                rank,
+                rank_key,
             )
         )
     return events
+
+
+def _rank(uid: str, item: Item) -> tuple[int, int]:
+    """How far a status is, and of what: of a message, for one recipient where there are several, on one surface."""
+    if item.identity is None or item.identity.kind != STATUS_IDENTITY:
+        return 0, 0
+    message_id, _, participant, surface, *_ = item.identity.key
+    return item.data["status"]["rank"], lane_hash(uid, ("rank", message_id, participant, surface))
 
 
 def _place(pointer: str, places: dict[str, int]) -> str:

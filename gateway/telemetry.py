@@ -52,23 +52,25 @@ class _LineWriter:
     """How long the end of the process may wait for a reader."""
 
     def __init__(self, descriptor: int, on_dropped: Callable[[int], None] = lambda lines: None) -> None:
-        self._descriptor = descriptor
+        self._descriptor = descriptor = _opened_anew(descriptor)
         self.on_dropped = on_dropped
         self._at_once = stat.S_ISREG(os.fstat(descriptor).st_mode) or os.isatty(descriptor)
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLOUT)
         self._lock = threading.RLock()  # threads log too
+        self._lines: list[bytes] = []
         self._text = bytearray()
+        self._size = 0
         self._dropped = 0
         self._awaited: asyncio.AbstractEventLoop | None = None
 
     def msg(self, line: bytes) -> None:
         with self._lock:
-            if self._dropped or len(self._text) > self.LIMIT:
+            if self._dropped or self._size > self.LIMIT:
                 self._dropped += 1
                 return
-            self._text += line
-            self._text += b"\n"
+            self._lines.append(line)  # joined when they are written: a buffer that grows is copied over and over
+            self._size += len(line) + 1
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # at start, at the end, in a thread
@@ -95,24 +97,45 @@ class _LineWriter:
 
     def _write(self) -> None:
         with self._lock:
+            if self._lines:
+                self._lines.append(b"")
+                self._text += b"\n".join(self._lines)
+                self._lines.clear()
             try:
                 while self._text and (self._at_once or self._poll.poll(0)):
-                    # a pipe that can be written takes PIPE_BUF bytes, and may block on the next one
-                    size = len(self._text) if self._at_once else select.PIPE_BUF
+                    size = len(self._text) if self._at_once else self._piece()
                     del self._text[: os.write(self._descriptor, self._text[:size])]
             except BlockingIOError:  # whoever shares the pipe made it so, and filled it
                 pass
             except OSError:  # nobody will read them
                 self._text.clear()
-            if self._dropped and len(self._text) <= self.LIMIT // 2:
+            self._size = len(self._text)
+            if self._dropped and self._size <= self.LIMIT // 2:
                 dropped, self._dropped = self._dropped, 0
                 self.on_dropped(dropped)
+
+    def _piece(self) -> int:
+        """A pipe that can be written takes PIPE_BUF bytes, and may block on the next one. They are whole lines where
+        it can be, since workers share the pipe, and what is written at once stays together."""
+        return self._text.rfind(b"\n", 0, select.PIPE_BUF) + 1 or select.PIPE_BUF
 
     debug = info = warning = error = critical = msg
 
 
-def configure_logging(level: str = "info", style: str = "auto") -> Log:
-    """`style` is console, json, or auto: console on a terminal, JSON otherwise. Lines go to standard error."""
+def _opened_anew(descriptor: int) -> int:
+    """The same pipe, for this process alone: that it never blocks is nobody else's affair, and that others fill it
+    between a look and a write is not ours. Anything else is left as it is."""
+    if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        return descriptor
+    try:
+        return os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:  # a system without /proc, or a pipe that nobody reads
+        return descriptor
+
+
+def configure_logging(level: str = "info", style: str = "auto", **always: Any) -> Log:
+    """`style` is console, json, or auto: console on a terminal, JSON otherwise. Lines go to standard error, and each
+    has the fields `always`."""
     console = style == "console" or (style == "auto" and sys.stderr.isatty())
     writer = _LineWriter(sys.stderr.fileno())
     processors: list[Any]
@@ -131,7 +154,7 @@ def configure_logging(level: str = "info", style: str = "auto") -> Log:
         logger_factory=lambda *args: writer,
         cache_logger_on_first_use=True,
     )
-    log: Log = structlog.get_logger()
+    log: Log = structlog.get_logger().bind(**always)  # bound: a lazy one looks its methods up again at each line
     writer.on_dropped = lambda lines: log.warning("lines_dropped", lines=lines)
     atexit.register(writer.close)
     logging.basicConfig(handlers=[_Bridge(log)], level=logging.WARNING, force=True)
@@ -266,6 +289,32 @@ class Metrics:
         self.oldest = Gauge(
             "wagw_deliveries_oldest_timestamp_seconds", "When the oldest of them was received.",
             ["tenant", "destination", "state"], registry=registry,
+        )  # fmt: skip
+
+        self.ledger = Gauge(
+            "wagw_ledger", "All deliveries there ever were, by what became of them; parked ones wait for an operator.",
+            ["tenant", "destination", "state"], registry=registry,
+        )  # fmt: skip
+        self.mode = Gauge(
+            "wagw_destination_mode", "1 for the mode of a destination that was ever paused or disabled.",
+            ["tenant", "destination", "mode"], registry=registry,
+        )  # fmt: skip
+        self.breaker = Gauge(
+            "wagw_breaker_open", "1 while a destination's breaker is open; for those where it was ever open.",
+            ["tenant", "destination"], registry=registry,
+        )  # fmt: skip
+        self.replicas = Gauge("wagw_replicas", "Processes that share the store, this one included.", registry=registry)
+        self.shards = Gauge("wagw_shards", "Shards, of 256, that this process delivers.", registry=registry)
+        self.used_bytes = Gauge(
+            "wagw_store_used_bytes", "Bytes that the store takes, without what is free for reuse.", registry=registry
+        )
+        self.tenants_over_quota = Gauge(
+            "wagw_tenants_over_quota", "Tenants that are refused because they hold too much of the store.",
+            registry=registry,
+        )  # fmt: skip
+        self.pruned = Counter(
+            "wagw_pruned", "Receipts, events and deliveries that retention took, and deliveries that expired.",
+            ["what", "reason"], registry=registry,
         )  # fmt: skip
 
     def attempts_of(self, tenant: str, destination: str) -> AttemptMetrics:

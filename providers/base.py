@@ -296,7 +296,9 @@ class Adapter:
     kept_headers: ClassVar[tuple[str, ...]] = ("content-type",)
     """Request headers that `items` needs: they are stored with the body so that it can be parsed again."""
     media_secrets: ClassVar[frozenset[str]] = frozenset()
-    """Names of members that decrypt media: taken out of `raw` before it leaves."""
+    """Names of members that decrypt media: taken out of `raw` for destinations that do not ask for them."""
+    withheld: ClassVar[frozenset[str]] = frozenset()
+    """Those among them that no destination gets."""
     bulky: ClassVar[frozenset[str]] = frozenset()
     """Names of members that hold whole files: `raw` has {"omitted_bytes": N} in their place."""
     noise_members: ClassVar[Mapping[str, str]] = {}

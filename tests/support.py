@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -19,7 +20,7 @@ from aiohttp import web
 from gateway.app import Gateway
 from gateway.config import load_config
 from gateway.stamp import Event, new_receipt_id
-from gateway.store.base import Receipt, Submission
+from gateway.store.base import Receipt, Route, Submission
 from providers import load_adapters
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -48,13 +49,18 @@ class _Timer:
 
 @dataclass
 class FakeClock:
-    """Time stands still until `advance` moves it; timers fire then, on the caller's stack."""
+    """Time stands still until `advance` moves it; timers fire then, on the caller's stack. `wrong_ms` is how far the
+    machine's clock has jumped since the start."""
 
     time_ms: int = NOW_MS
+    wrong_ms: int = 0
     timers: list[tuple[int, int, Callable[[], None]]] = field(default_factory=list)
     _numbers: Any = field(default_factory=itertools.count)
 
     def now_ms(self) -> int:
+        return self.time_ms + self.wrong_ms
+
+    def steady_ms(self) -> int:
         return self.time_ms
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> _Timer:
@@ -87,10 +93,15 @@ def event(number: int, lane: int = 1, *, type_: str = "whatsapp.message.received
 
 
 def submission(
-    source: int, events: list[Event], destinations: tuple[int, ...] = (), body: bytes = b"[{}]"
+    source: int,
+    events: list[Event],
+    destinations: tuple[int | Route, ...] = (),
+    body: bytes = b"[{}]",
+    received_ms: int = NOW_MS,
 ) -> Submission:
-    receipt = Receipt(new_receipt_id(NOW_MS), source, NOW_MS, "parsed", b"{}", body)
-    return Submission(receipt, events, [destinations] * len(events))
+    receipt = Receipt(new_receipt_id(received_ms), source, received_ms, "parsed", b"{}", body)
+    routes = [one if isinstance(one, Route) else Route(one) for one in destinations]
+    return Submission(receipt, events, [routes] * len(events))
 
 
 @dataclass
@@ -125,12 +136,12 @@ class Downstream:
         return answer if isinstance(answer, web.Response) else await answer
 
     @asynccontextmanager
-    async def serve(self, port: int = 0) -> AsyncIterator[Downstream]:
+    async def serve(self, port: int = 0, tls: ssl.SSLContext | None = None) -> AsyncIterator[Downstream]:
         runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=0.1)
         await runner.setup()
         try:
-            await web.TCPSite(runner, "127.0.0.1", port).start()
-            self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
+            await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls).start()
+            self.url = f"http{'s' if tls else ''}://127.0.0.1:{runner.addresses[0][1]}/hook"
             yield self
         finally:
             await runner.cleanup()

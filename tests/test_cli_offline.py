@@ -185,7 +185,7 @@ def test_a_store_that_cannot_be_used_at_start_is_named(run: Any, config: Path, m
     config.write_text("tenants: {acme: {}}\n")
     outcome = run("run", "--config", config)
     assert outcome.code == 1
-    assert outcome.err.splitlines()[-1] == f"cannot use {config.parent}/wa-gateway.db: database or disk is full"
+    assert outcome.err.splitlines()[-1] == f"cannot use sqlite:{config.parent}/wa-gateway.db: database or disk is full"
 
 
 def test_interrupt_is_quiet(monkeypatch: pytest.MonkeyPatch, run: Any) -> None:

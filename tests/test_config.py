@@ -14,18 +14,22 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from gateway.config import (
     DEVELOPMENT_SECRET,
     Address,
+    Batch,
     Config,
     ConfigError,
     Destination,
     Problem,
+    Retention,
     Retry,
     Source,
+    StoreUrl,
     document,
     load_config,
 )
 from gateway.config.load import load_source
 from gateway.config.secrets import PLACEHOLDER
 from providers import Adapter, Secrets, SourceSettings
+from tests.certificates import Authority
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = Path(__file__).parent / "configs"
@@ -163,7 +167,7 @@ def test_defaults(tmp_path: Path) -> None:
     config = load("tenants: {}\n", tmp_path)
     assert (config.origin, config.listen, config.admin.listen) == ("", ("127.0.0.1", 8080), ("127.0.0.1", 8081))
     assert config.admin.token is None
-    assert config.store == ("sqlite", tmp_path / "wa-gateway.db")
+    assert config.store == StoreUrl("sqlite", tmp_path / "wa-gateway.db")
     assert config.limits.model_dump() == {
         "max_items": 5000, "inflight_bytes": 67_108_864, "shutdown": 20.0,
     }  # fmt: skip
@@ -229,6 +233,100 @@ tenants:
     assert config.warnings == []
     assert DEVELOPMENT_SECRET not in repr(config)
     assert "from-a-file" not in repr(config)
+
+
+def test_every_choice_of_a_destination(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    client = authority.issue("client")
+    (tmp_path / "token").write_text("Bearer hunter2\n")
+    crm = tenant(
+        f"""destinations:
+  crm:
+    url: https://crm.example.com/hook
+    secret: [{DEVELOPMENT_SECRET}, "whsk_{"A" * 43}="]
+    ordering: none
+    statuses: monotonic
+    media: keys
+    rate_limit: 600/m
+    park_for: 30d
+    batch: {{max_events: 50, max_wait: 500ms}}
+    proxy: http://me:hunter2@proxy.example.com:3128
+    headers: {{X-Key: "${{SET}}", User-Agent: us/1, Authorization_file: token}}
+    ca: authority.pem
+    client_cert: client.crt
+    client_key: {client.key}
+  plain: {{url: https://crm.example.com/, secret: {DEVELOPMENT_SECRET}, batch: {{}}}}""",
+        tmp_path,
+    ).tenants["acme"].destinations  # fmt: skip
+    chosen, plain = crm["crm"], crm["plain"]
+    assert (chosen.ordering, chosen.statuses, chosen.media) == ("none", "monotonic", "keys")
+    assert (chosen.rate_limit, chosen.park_for) == (10.0, 30 * 86_400.0)
+    assert chosen.batch == Batch(max_events=50, max_wait=0.5)
+    assert chosen.proxy == SecretStr("http://me:hunter2@proxy.example.com:3128")
+    assert chosen.headers == {
+        "X-Key": SecretStr("value"), "User-Agent": SecretStr("us/1"), "Authorization": SecretStr("Bearer hunter2"),
+    }  # fmt: skip
+    assert (chosen.ca, chosen.client_cert, chosen.client_key) == (authority.ca, client.cert, client.key)
+    assert "hunter2" not in repr(chosen)
+    assert (plain.ordering, plain.statuses, plain.media) == ("conversation", "all", "plain")
+    assert (plain.rate_limit, plain.park_for, plain.proxy, plain.headers) == (None, None, None, {})
+    assert plain.batch == Batch(max_events=100, max_wait=1.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("{client_cert: mine.crt, client_key: other.key}", "client_key: the key in other.key is not that of the cert"),
+        ("{client_cert: mine.crt}", "client_cert: mine.crt holds no private key in PEM form: give client_key"),
+        ("{client_cert: mine.key, client_key: mine.key}", "client_cert: mine.key holds no certificate in PEM form"),
+        ("{client_cert: mine.crt, client_key: mine.crt}", "client_key: mine.crt holds no private key in PEM form"),
+        ("{client_cert: mine.crt, client_key: locked.key}", "client_key: the key in locked.key has a passphrase"),
+        ("{ca: mine.key}", "ca: mine.key holds no certificate in PEM form"),
+    ],
+)
+def test_certificates_that_do_not_fit(given: str, message: str, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    authority.issue("mine")
+    authority.issue("other")
+    authority.issue("locked", passphrase=b"hunter2")
+    text = f"""
+tenants:
+  acme:
+    destinations:
+      crm: {{<<: {given}, url: https://crm.example.com, secret: {DEVELOPMENT_SECRET}}}
+"""
+    said = errors(text, tmp_path)
+    assert f"tenants.acme.destinations.crm.{message}" in said
+    assert "\n" not in said
+
+
+def test_certificate_and_key_may_share_a_file(tmp_path: Path) -> None:
+    mine = Authority(tmp_path).issue("mine")
+    (tmp_path / "both.pem").write_bytes(mine.cert.read_bytes() + mine.key.read_bytes())
+    found = tenant(
+        f"destinations: {{crm: {{url: https://a.example, secret: {DEVELOPMENT_SECRET}, client_cert: both.pem}}}}",
+        tmp_path,
+    )
+    assert found.tenants["acme"].destinations["crm"].client_cert == tmp_path / "both.pem"
+
+
+def test_retention(tmp_path: Path) -> None:
+    assert load("tenants: {}\n", tmp_path).retention == Retention(
+        receipts=30 * 86_400.0, size=10 * 1024**3, tenant_share=0.5, ids=8 * 86_400.0
+    )
+    config = load("retention: {receipts: 12h, size: none, tenant_share: 100%, ids: 6d}\ntenants: {a: {}}", tmp_path)
+    given = config.retention
+    assert (given.receipts, given.size, given.tenant_share, given.ids) == (43_200.0, None, 1.0, 518_400.0)
+    assert "config.yaml:1:65: retention.ids: Meta sends again for 7 days: events may come twice" in config.warnings[0]
+
+
+@pytest.mark.parametrize("key", ["store", "store_file"])
+def test_a_store_for_many(key: str, tmp_path: Path) -> None:
+    url = "postgresql://gateway:hunter2@db/gateway"
+    (tmp_path / "url").write_text(f"{url}\n")
+    config = load(f"{key}: {'url' if key == 'store_file' else url}\n", tmp_path)
+    assert (config.store.kind, config.store.url.get_secret_value()) == ("postgresql", url)
+    assert "hunter2" not in repr(config)
 
 
 def test_wants_is_by_pattern_and_source() -> None:

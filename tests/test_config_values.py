@@ -6,21 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
-from gateway.config import DEVELOPMENT_SECRET, load_config
-from gateway.config.model import fields_of
+from gateway.config import DEVELOPMENT_SECRET, StoreUrl, load_config
 from gateway.config.reference import SECTIONS, reference
 from gateway.config.secrets import PLACEHOLDER, inner_models
+from gateway.config.section import fields_of
 from gateway.config.values import (
     parse_address,
     parse_destination_url,
     parse_duration,
     parse_hold,
     parse_origin,
+    parse_percent,
     parse_phone,
     parse_rate,
     parse_size,
+    parse_size_limit,
     parse_store,
 )
 from gateway.signing import decode_secret
@@ -50,8 +52,24 @@ ROOT = Path(__file__).parent.parent
         (parse_address, "gateway-1.internal:65535", ("gateway-1.internal", 65535)),
         (parse_origin, "https://hooks.example.com:8443", "https://hooks.example.com:8443"),
         (parse_destination_url, "http://[::1]:9000/a?b=c", "http://[::1]:9000/a?b=c"),
+        (parse_destination_url, "https://münchen.example/ä", "https://münchen.example/ä"),
+        (parse_destination_url, "http://crm_1.internal", "http://crm_1.internal"),
         (parse_phone, "+15550783881", "+15550783881"),
-        (parse_store, "sqlite:a b.db", ("sqlite", Path("a b.db"))),
+        (parse_store, "sqlite:a b.db", StoreUrl("sqlite", Path("a b.db"))),
+        *(
+            (parse_store, url, StoreUrl("postgresql", url=SecretStr(url)))
+            for url in (
+                "postgresql://gateway:pass%2Fword@db.example:5432/gateway?sslmode=require",
+                "postgres://db/gateway",
+                "postgresql://one:5432,two:5433/gateway?target_session_attrs=read-write",
+                "postgresql:///gateway?host=/run/postgresql",
+                "postgresql://[::1]/gateway",
+            )
+        ),
+        (parse_size_limit, "10GiB", 10 * 1024**3),
+        (parse_size_limit, "none", None),
+        (parse_percent, "50%", 0.5),
+        (parse_percent, "12.5%", 0.125),
     ],
 )
 def test_value(parse: Any, text: str, value: object) -> None:
@@ -77,13 +95,38 @@ def test_value(parse: Any, text: str, value: object) -> None:
             parse_destination_url,
             ["https://u:p@h/", "https://:@h/", "https://h/#f", "https:///x", "https://h/\n", "/x", None],
         ),
+        (
+            parse_destination_url,
+            ["https://a b/", "https://a\u200bb/", "https://a\\b/", "https://[::1]x/", "https://a%41/"],
+        ),
+        (
+            parse_destination_url,
+            ["https://[::1]@/", "https://\ud800/", "https://a;b/", "http://[fe80::zz]/", "https://"],
+        ),
         (parse_phone, ["15550783881", "+0123456", "+1 555 0100", "+1", "", "+1" * 9, None, 15550783881]),
-        (parse_store, ["", "sqlite:", "sqlite:///x", "x.db", "mysql://h/d", "postgresql://h/d", "postgres:x", None]),
+        (
+            parse_store,
+            [
+                "",
+                "sqlite:",
+                "sqlite:///x",
+                "x.db",
+                "mysql://h/d",
+                "postgres:x",
+                "postgresql:",
+                "postgresql://u:p@h/d#x",
+                "postgresql://u:p@h/d d",
+                "postgresql+asyncpg://u:p@h/d",
+                None,
+            ],
+        ),
+        (parse_size_limit, ["", "None", "unlimited", "64", None]),
+        (parse_percent, ["", "50", "0.5", "%", "-1%", "5 %", "1000%", None, 50]),
     ],
 )
 def test_value_is_refused_without_repeating_it(parse: Any, texts: list[Any]) -> None:
     for text in texts:
-        with pytest.raises(ValueError, match=r"^(must|PostgreSQL is)") as caught:
+        with pytest.raises(ValueError, match=r"^must") as caught:
             parse(text)
         assert "u:p" not in str(caught.value)
 
@@ -96,6 +139,27 @@ def test_value_is_refused_without_repeating_it(parse: Any, texts: list[Any]) -> 
 def test_loopback(address: str, loopback: bool) -> None:
     assert parse_address(address).loopback is loopback
     assert parse_address(str(parse_address(address))) == parse_address(address)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        (
+            "postgresql://gateway:hunter2@db/gateway?sslmode=require",
+            "postgresql://gateway:***@db/gateway?sslmode=require",
+        ),
+        ("postgresql://gateway:hunter2/@hunter2@db/gateway", "postgresql://gateway:***@db/gateway"),
+        ("postgres://:hunter2@db/gateway", "postgres://:***@db/gateway"),
+        ("postgresql://db/gateway?user=a&password=hunter2", "postgresql://db/gateway?user=a&password=***"),
+        ("postgresql://db/d?sslpassword=hunter2&user=a", "postgresql://db/d?sslpassword=***&user=a"),
+        ("postgresql://gateway@db/gateway", "postgresql://gateway@db/gateway"),
+        ("postgresql://[::1]:5432/gateway", "postgresql://[::1]:5432/gateway"),
+    ],
+)
+def test_a_store_is_shown_without_its_password(url: str, shown: str) -> None:
+    store = StoreUrl("postgresql", url=SecretStr(url))
+    assert str(store) == shown
+    assert "hunter2" not in repr(store)
 
 
 def test_development_secret_is_a_webhook_secret() -> None:

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import hmac
 import json
-import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,9 +16,8 @@ import pytest
 
 from gateway.cli.program import exit_code
 from gateway.drift import MOST_BYTES, MOST_KINDS, WRITE_AFTER_S, DriftLog, masked, safe_name
-from gateway.store.base import DriftSample, Store, StoreError
+from gateway.store.base import DriftSample, Store
 from gateway.store.sqlite import SqliteStore
-from gateway.store.sqlite_drift import KEPT, read_samples
 from providers import Adapter, Item, Malformed, Notes, RawRequest, SourceSettings
 from providers.base import Drift
 from tests.golden import RECEIVED
@@ -174,13 +172,6 @@ async def test_memory_is_bounded(watched: Watched) -> None:
     await watched.written()
 
 
-async def test_the_store_keeps_those_seen_last(store: Store) -> None:
-    samples = [DriftSample("p", "member", f"n{number}", number, number, 1, b"{}") for number in range(KEPT + 20)]
-    await store.keep_drift(samples)
-    kept = await store.drift_samples()
-    assert [len(kept), kept[0].name, kept[-1].name] == [KEPT, f"n{KEPT + 19}", "n20"]
-
-
 # The whole way, and the command
 
 
@@ -208,7 +199,7 @@ async def test_drift_of_a_webhook_is_kept_and_listed(tmp_path: Path, capsys: pyt
             async with session.post(url, data=body, headers={"X-Hub-Signature-256": signature}) as answer:
                 assert answer.status == 200
         await gateway._ingress.close()
-        [sample] = read_samples(gateway.config.store.path)
+        [sample] = await gateway._store.drift_samples()
         assert (sample.provider, sample.kind, sample.name, sample.seen) == (
             "cloud_api", "member", "messages.hologram", 2,
         )  # fmt: skip
@@ -245,7 +236,3 @@ def test_the_command_says_why_it_cannot(tmp_path: Path, capsys: pytest.CaptureFi
     config = write_config(tmp_path, {})
     assert exit_code(["drift", "--config", str(config)]) == 1
     assert "there is no store at" in capsys.readouterr().err
-    path = tmp_path / "other.db"
-    sqlite3.connect(path).execute("CREATE TABLE t (x)").connection.close()
-    with pytest.raises(StoreError, match="no such table"):
-        read_samples(path)

@@ -16,7 +16,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from gateway.admin import Admin
-from gateway.forwarder import CONTENT_TYPE
+from gateway.envelope import BATCH_TYPE, EVENT_TYPE
 from gateway.schemas.asyncapi import asyncapi
 from gateway.schemas.examples import examples
 from gateway.schemas.openapi import openapi
@@ -143,7 +143,7 @@ def test_asyncapi_has_what_its_specification_requires() -> None:
     document = asyncapi("https://hooks.acme.example")
     assert document["asyncapi"] == "3.1.0"
     assert {"title", "version"} <= document["info"].keys()
-    assert document["defaultContentType"] == CONTENT_TYPE.partition(";")[0]
+    assert document["defaultContentType"] == EVENT_TYPE.partition(";")[0]
     (channel,) = document["channels"].values()
     (operation,) = document["operations"].values()
     assert operation["action"] == "receive"
@@ -192,6 +192,8 @@ def test_openapi_describes_the_events_that_leave() -> None:
     for example in body["examples"].values():
         event.validate(example["value"])
     assert not event.is_valid({**examples().events["whatsapp.error"], "data": {}})
+    batch = document["webhooks"]["event"]["post"]["requestBody"]["content"][BATCH_TYPE.partition(";")[0]]["schema"]
+    assert batch == {"type": "array", "items": body["schema"]}
 
 
 def test_openapi_knows_every_route_of_the_operators_listener() -> None:

@@ -253,4 +253,4 @@ def test_a_code_that_links_a_device_never_leaves() -> None:
     (item,) = adapter().parse(request(dump_json(fixture("qrcode")))).items
     assert item.data["connection"]["qr_code"] is True
     assert b"ABCD1234" not in dump_json(item.data)
-    assert "qrcode" in EvolutionAdapter.media_secrets
+    assert "qrcode" in EvolutionAdapter.media_secrets & EvolutionAdapter.withheld

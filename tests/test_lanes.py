@@ -4,130 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway import queue, window
-from gateway.policy import Health, Outcome, Rules, Schedule
-from gateway.queue import DestinationQueue
-from gateway.store.base import Delivery, DestinationRow, SourceRow, State
-from gateway.store.sqlite import SqliteStore
+from gateway import feed, memory, window
+from gateway.breaker import ATTEMPTS
+from gateway.policy import Outcome
+from gateway.store.base import State, StoreUnavailable
+from tests.engines import BROKEN, REFUSED, Downstream, world
 from tests.support import FakeClock, event, submission, until
-
-OK, BROKEN, REFUSED = Outcome(200), Outcome(500), Outcome(422)
-
-
-class Downstream:
-    """Answers as `answers` says, by event number, one after another; then 200."""
-
-    def __init__(self) -> None:
-        self.seen: list[int] = []
-        self.gaps: list[int] = []
-        self.answers: dict[int, list[Outcome]] = defaultdict(list)
-        self.always: Callable[[int], Outcome | None] = lambda number: None
-        self.active = 0
-        self.most_active = 0
-        self.gate: asyncio.Event | None = None
-
-    async def send(self, delivery: Delivery, gap: bool) -> Outcome:
-        number = int.from_bytes(delivery.event.id[4:], "big")
-        self.seen.append(number)
-        if gap:
-            self.gaps.append(number)
-        self.active += 1
-        self.most_active = max(self.most_active, self.active)
-        try:
-            await (self.gate.wait() if self.gate else asyncio.sleep(0))
-        finally:
-            self.active -= 1
-        return self.always(number) or (self.answers[number].pop(0) if self.answers[number] else OK)
-
-
-class World:
-    """A store, a clock, a downstream and the queue between them."""
-
-    def __init__(self, path: Path, clock: FakeClock, downstream: Downstream, rules: Rules) -> None:
-        self.clock = clock
-        self.downstream = downstream
-        self.rules = rules
-        self.reports: list[tuple[int, State]] = []
-        self.dice: Callable[[], float] = lambda: 0.5
-        self.store = SqliteStore(path)
-
-    async def start(self) -> None:
-        await self.store.open()
-        [self.source] = await self.store.register_sources([SourceRow("a", "s", "a/s", "cloud_api")])
-        [self.destination] = await self.store.register_destinations([DestinationRow("a", "d")])
-        self.queue = DestinationQueue(
-            self.destination, self.rules, self.store, self.clock, self.downstream.send, self._report, self.dice
-        )
-        self.store.on_deliveries = self._offer
-        await self.queue.start()
-
-    async def stop(self, limit_s: float = 1.0) -> None:
-        await self.queue.stop(limit_s)
-        await self.store.close()
-
-    def _offer(self, deliveries: list[Delivery]) -> None:
-        for delivery in deliveries:
-            self.queue.offer(delivery)
-        self.queue.pump()
-
-    def _report(self, delivery: Delivery, outcome: Outcome, state: State) -> None:
-        self.reports.append((int.from_bytes(delivery.event.id[4:], "big"), state))
-
-    async def append(self, *pairs: tuple[int, int]) -> None:
-        """Events as (number, lane)."""
-        await self.store.append(submission(self.source, [event(n, lane) for n, lane in pairs], (self.destination,)))
-
-    async def seen(self, count: int) -> list[int]:
-        await until(lambda: len(self.reports) >= count, f"{count} attempts, seen {self.downstream.seen}")
-        await self.quiet()
-        assert len(self.downstream.seen) == count, self.downstream.seen
-        return self.downstream.seen
-
-    async def quiet(self) -> None:
-        """Nothing is under way any more: what should not happen has had its chance."""
-        await until(lambda: not self.queue.active and not self.queue._tasks)
-        await self.store.flush()
-        await until(lambda: not self.queue.active and not self.queue._tasks)
-
-    async def pass_time(self, seconds: float) -> None:
-        await self.quiet()
-        self.clock.advance(seconds)
-        await self.quiet()
-
-    async def states(self) -> dict[State, int]:
-        await self.store.flush()
-        return {count.state: count.deliveries for count in await self.store.counts()}
-
-
-@asynccontextmanager
-async def world(
-    tmp_path: Path,
-    *,
-    concurrency: int = 8,
-    lane_hold: float | None = 900.0,
-    waits: tuple[float, ...] = (5.0, 30.0, 120.0, 600.0),
-    give_up_after: float = 86400.0,
-    dice: Callable[[], float] = lambda: 0.5,
-    downstream: Downstream | None = None,
-    clock: FakeClock | None = None,
-) -> AsyncIterator[World]:
-    rules = Rules(concurrency, lane_hold, Schedule(waits, give_up_after))
-    made = World(tmp_path / "store.db", clock or FakeClock(), downstream or Downstream(), rules)
-    made.dice = dice
-    await made.start()
-    await made.quiet()
-    try:
-        yield made
-    finally:
-        await made.stop()
 
 
 async def test_a_lane_is_in_order_and_one_at_a_time(tmp_path: Path) -> None:
@@ -280,7 +167,7 @@ async def test_recovery_from_a_long_outage_keeps_the_order(tmp_path: Path, resta
         assert out_of_order(reports, 40) == []
         assert downstream.gaps == []
     else:  # a new process has to find out that everything fails
-        assert len(out_of_order(reports, 40)) <= Health.ATTEMPTS
+        assert len(out_of_order(reports, 40)) <= ATTEMPTS
 
 
 async def test_a_retry_comes_in_time_though_the_window_is_full(tmp_path: Path) -> None:
@@ -291,7 +178,7 @@ async def test_a_retry_comes_in_time_though_the_window_is_full(tmp_path: Path) -
             async def wait(self) -> None:
                 if len(w.downstream.seen) == 30:
                     w.clock.advance(6)
-                    await until(lambda: w.queue._retries, "the retry, while everything else goes on")
+                    await until(lambda: w.memory.retries, "the retry, while everything else goes on")
 
         w.downstream.gate = Gate()  # type: ignore[assignment]
         await w.append(*((number, number) for number in range(400)))
@@ -307,7 +194,7 @@ async def test_hanging_attempts_cost_no_timers(tmp_path: Path) -> None:
         await w.quiet()
         w.downstream.gate = asyncio.Event()
         w.clock.advance(6)
-        await until(lambda: w.queue.active == 2 and len(w.queue._retries) >= 1)
+        await until(lambda: w.engine.active == 2 and len(w.memory.retries) >= 1)
         fired = 0
         for _ in range(100):
             before = len(w.clock.timers)
@@ -326,10 +213,10 @@ async def test_large_events_fill_the_window_by_their_bytes(tmp_path: Path, monke
             large = event(number, number)
             large.data = b'{"text":"%s"}' % (b"x" * 3_000)
             await w.store.append(submission(w.source, [large], (w.destination,)))
-        assert w.queue._window.bytes <= 24_000
+        assert w.memory.window.bytes <= 24_000
         w.downstream.gate.set()
         assert sorted(await w.seen(50)) == list(range(50))
-        assert w.queue._window.bytes == 0
+        assert w.memory.window.bytes == 0
 
 
 async def test_a_delivery_that_fails_too_long_is_dead_and_its_lane_goes_on(tmp_path: Path) -> None:
@@ -349,8 +236,8 @@ async def test_memory_is_a_window_and_the_store_holds_the_rest(tmp_path: Path, m
         w.downstream.gate = asyncio.Event()
         for start in range(0, 300, 30):
             await w.append(*((n, n % 7) for n in range(start, start + 30)))
-        assert w.queue._window.loaded <= 20
-        assert sum(len(lane.deliveries) for lane in w.queue._lanes._lanes.values()) <= 20
+        assert len(w.memory.window) <= 20
+        assert sum(len(lane.deliveries) for lane in w.memory.lanes) <= 20
         w.downstream.gate.set()
         seen = await w.seen(300)
         assert len(set(seen)) == 300
@@ -363,27 +250,28 @@ async def test_what_is_committed_while_the_backlog_is_read_is_not_left_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with world(tmp_path) as w:
-        await w.queue.stop(0)
-        queue_again = DestinationQueue(
-            w.destination, w.rules, w.store, w.clock, w.downstream.send, w._report, lambda: 0.5
-        )
-        w.queue = queue_again
-        real: Any = w.store.queued
+        await w.engine.stop(0)
 
-        async def queued(*arguments: Any) -> Any:
-            page = await real(*arguments)
-            if not w.downstream.seen and not page.deliveries:
-                await w.append((1, 7))
-            return page
+        def followed_by(name: str, number: int) -> None:
+            real: Any = getattr(w.store, name)
 
-        monkeypatch.setattr(w.store, "queued", queued)
-        await queue_again.start()
-        assert await w.seen(1) == [1]
+            async def read(*arguments: Any) -> Any:
+                answer = await real(*arguments)
+                monkeypatch.setattr(w.store, name, real)
+                await w.append((number, 7))
+                return answer
+
+            monkeypatch.setattr(w.store, name, read)
+
+        followed_by("backlog", 1)
+        followed_by("queued", 2)
+        await w.begin()
+        assert await w.seen(2) == [1, 2]
 
 
 async def test_a_blocked_conversation_does_not_fill_the_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(window, "WINDOW", 20)
-    monkeypatch.setattr(queue, "LANE_PAGE", 5)
+    monkeypatch.setattr(feed, "LANE_PAGE", 5)
     async with world(tmp_path) as w:
         w.downstream.answers[0] = [BROKEN]
         await w.append((0, 1))
@@ -392,7 +280,7 @@ async def test_a_blocked_conversation_does_not_fill_the_window(tmp_path: Path, m
         await w.append((500, 2))
         await w.seen(2)
         assert w.downstream.seen == [0, 500]
-        assert w.queue._window.loaded == 0
+        assert len(w.memory.window) == 0
         await w.pass_time(5)
         assert await w.seen(102) == [0, 500, 0, *range(1, 100)]
 
@@ -400,7 +288,7 @@ async def test_a_blocked_conversation_does_not_fill_the_window(tmp_path: Path, m
 async def test_arrivals_while_a_lane_is_read_again_keep_their_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue, "LANE_PAGE", 3)
+    monkeypatch.setattr(feed, "LANE_PAGE", 3)
     async with world(tmp_path) as w:
         w.downstream.answers[0] = [BROKEN]
         await w.append(*((n, 1) for n in range(10)))
@@ -415,14 +303,14 @@ async def test_arrivals_while_a_lane_is_read_again_keep_their_place(
 async def test_too_many_held_lanes_mean_that_the_destination_is_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue, "MAX_HELD_LANES", 10)
+    monkeypatch.setattr(memory, "MAX_HELD_LANES", 10)
     async with world(tmp_path, concurrency=2) as w:
         w.downstream.always = lambda number: BROKEN
         for n in range(50):
             await w.append((n, n))
         await w.quiet()
         assert len(w.downstream.seen) <= 12
-        assert len(w.queue._lanes) <= 12
+        assert len(w.memory.lanes) <= 12
         w.downstream.always = lambda number: None
         await w.pass_time(6)
         await until(lambda: len([1 for _, state in w.reports if state is State.DELIVERED]) == 50)
@@ -461,10 +349,10 @@ async def test_after_a_restart_everything_goes_on_where_it_was(tmp_path: Path) -
 async def test_a_lane_that_was_being_read_at_the_crash_is_read_again(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         await w.append()
-        await w.queue.stop(0)
+        await w.engine.stop(0)
         await w.append((1, 7), (2, 7))
         for delivery in (await w.store.queued(w.destination, 0, 10)).deliveries:
-            w.store.wait(w.destination, delivery.event.seq)
+            w.store.wait(w.destination, delivery.event.seq, delivery.lane)
     async with world(tmp_path) as w:
         assert await w.seen(2) == [1, 2]
 
@@ -474,7 +362,7 @@ async def test_what_is_cut_off_by_stopping_was_not_tried(tmp_path: Path) -> None
         w.downstream.gate = asyncio.Event()
         await w.append((1, 7), (2, 8))
         await until(lambda: w.downstream.active == 2)
-        await w.queue.stop(0.01)
+        await w.engine.stop(0.01)
         assert await w.states() == {State.QUEUED: 2}
         loaded = (await w.store.queued(w.destination, 0, 10)).deliveries
         assert [delivery.attempts for delivery in loaded] == [0, 0]
@@ -485,7 +373,7 @@ async def test_stopping_waits_for_what_is_on_its_way(tmp_path: Path) -> None:
         w.downstream.gate = asyncio.Event()
         await w.append((1, 7), (2, 7))
         await until(lambda: w.downstream.active == 1)
-        stopping = asyncio.create_task(w.queue.stop(30))
+        stopping = asyncio.create_task(w.engine.stop(30))
         await asyncio.sleep(0)
         w.downstream.gate.set()
         await stopping
@@ -495,13 +383,13 @@ async def test_stopping_waits_for_what_is_on_its_way(tmp_path: Path) -> None:
 
 async def test_retries_do_not_starve_new_events(tmp_path: Path) -> None:
     async with world(tmp_path, concurrency=1, lane_hold=0.001) as w:
-        w.downstream.always = lambda number: BROKEN if number < 100 else None
+        w.downstream.always = lambda number: REFUSED if number < 100 else None
         await w.append(*((n, n) for n in range(100)))
         await w.quiet()
         w.downstream.seen.clear()
         w.downstream.gate = asyncio.Event()
         w.clock.advance(5)
-        await until(lambda: w.queue.active == 1 and w.queue._retries)
+        await until(lambda: w.engine.active == 1 and w.memory.retries)
         await w.append(*((n, n) for n in range(100, 110)))
         w.downstream.gate.set()
         await w.quiet()
@@ -511,7 +399,7 @@ async def test_retries_do_not_starve_new_events(tmp_path: Path) -> None:
 
 
 async def test_an_unreadable_store_delays_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "STORE_RETRY_S", 0.005)
+    monkeypatch.setattr(feed, "STORE_RETRY_S", 0.005)
     async with world(tmp_path) as w:
         real: Any = w.store.due
         failures = [1, 1]
@@ -519,7 +407,7 @@ async def test_an_unreadable_store_delays_and_loses_nothing(tmp_path: Path, monk
         async def failing(*arguments: Any) -> Any:
             if failures:
                 failures.pop()
-                raise queue.StoreUnavailable("away")
+                raise StoreUnavailable("away")
             return await real(*arguments)
 
         monkeypatch.setattr(w.store, "due", failing)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
+import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,16 +17,17 @@ import pytest
 from pydantic import SecretStr
 
 from gateway.cli.program import program
-from gateway.config import load_config
-from gateway.config.model import Retry
-from gateway.policy import CONTENT_ATTEMPTS, CONTENT_STATUSES
+from gateway.config import Retry, load_config
+from gateway.policy import CONTENT_ATTEMPTS, CONTENT_STATUSES, Outcome, reason
 from gateway.samples import samples
+from gateway.signing import decode_signing_secret, sign
 from gateway.stamp import event_id
 from gateway.store.base import State
 from normalized import TYPES
 from providers import RawRequest, load_adapters
 from providers.shapes.meta.envelope import ARRAY_FIELDS, HANDOVERS
 from providers.shapes.meta.fields import FIELDS
+from tests.certificates import Authority
 from tests.golden import RECEIVED, adapter_for
 from tests.papers import PAPERS, ROOT, Code, code_blocks, prose
 from tests.support import SECRET
@@ -86,6 +90,9 @@ def test_commands_are_as_the_program_has_them(paper: Path, line: str) -> None:
         name, *arguments = words[start + 1 :]
         command = program.get_command(click.Context(program), name)
         assert command is not None, line
+        while isinstance(command, click.Group):
+            name, *arguments = arguments
+            command = command.commands[name]
         with suppress(click.exceptions.Exit):  # options such as --list end the command at once
             command.make_context(name, arguments)
 
@@ -98,12 +105,52 @@ def test_commands_are_as_the_program_has_them(paper: Path, line: str) -> None:
 def test_configurations_load(code: Code, tmp_path: Path) -> None:
     environ = dict.fromkeys(re.findall(r"\$\{(\w+)\}", code.text), SECRET)
     text = code.text
-    for index, path in enumerate(re.findall(r"_file: (\S+)", text)):
-        (tmp_path / str(index)).write_text(SECRET)
-        text = text.replace(path, str(tmp_path / str(index)))
+    authority = Authority(tmp_path)
+    pair = authority.issue("gateway")
+    certificates = {"ca": authority.ca, "client_cert": pair.cert, "client_key": pair.key}
+    for key, paths in re.findall(r"(\w+_file|ca|client_cert|client_key): (.+)", text):
+        for path in re.findall(r"[\w./-]+", paths):
+            text = text.replace(path, path.lstrip("/"))
+            there = tmp_path / path.lstrip("/")
+            there.parent.mkdir(parents=True, exist_ok=True)
+            there.write_text(certificates[key].read_text() if key in certificates else SECRET)
     config = load_config(tmp_path / "config.yaml", environ, load_adapters(), body=text.encode())
     for source in config.tenants["acme"].sources.values():
         assert all(isinstance(token, SecretStr) for token in source.adapter.settings.path_token)
+
+
+def test_keys_are_made_and_verified_as_shown(tmp_path: Path) -> None:
+    page = DOCS / "how-to" / "configure-destinations.md"
+    (made,) = [code.text for code in code_blocks(page, "sh") if "openssl" in code.text]
+    shell = shutil.which("openssl") and shutil.which("sh")
+    if not shell:
+        pytest.skip("openssl is not installed")
+    done = subprocess.run([shell, "-ec", made], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
+    private, public = done.stdout.split()
+    (code,) = code_blocks(page, "python")
+    space: dict[str, Any] = {}
+    exec(code.text, space)
+    keys = [decode_signing_secret(secret) for secret in (SECRET, private)]
+    timestamp = int(time.time())
+    headers = {"webhook-id": "msg_1", "webhook-timestamp": str(timestamp)}
+    headers["webhook-signature"] = sign(keys, "msg_1", timestamp, b"{}")
+    assert space["is_ours"](public, headers, b"{}")
+    assert not space["is_ours"](public, headers, b"{} ")
+    assert not space["is_ours"](public, {**headers, "webhook-timestamp": "1"}, b"{}")
+    assert not space["is_ours"](
+        public, {**headers, "webhook-signature": sign(keys[:1], "msg_1", timestamp, b"{}")}, b"{}"
+    )
+
+
+def test_reasons_of_failed_attempts_are_named() -> None:
+    page = (DOCS / "how-to" / "configure-destinations.md").read_text()
+    outcomes = [
+        Outcome(None, word) for word in ("dns", "connect", "proxy", "tls", "timeout", "disconnected", "protocol")
+    ]
+    outcomes += [Outcome(status) for status in (307, 403, 422, 429, 503)]
+    assert [outcome for outcome in outcomes if f"`{reason(outcome)}`" not in page] == []
+    *statuses, last = map(str, sorted(CONTENT_STATUSES))
+    assert f"{', '.join(statuses)} or {last}" in page
 
 
 def test_the_worked_example_of_an_id_computes() -> None:

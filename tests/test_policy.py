@@ -10,15 +10,18 @@ from gateway.policy import (
     Dead,
     Decision,
     Delivered,
-    Health,
     Outcome,
     Retry,
+    Rules,
     Schedule,
+    Verdict,
     decide,
-    hold_until_ms,
+    holds_on,
+    judge,
     reason,
     retry_after_s,
 )
+from gateway.store.base import Delivery, State, StoredEvent
 
 NOW = 1_790_000_000_000
 SCHEDULE = Schedule((5.0, 30.0, 120.0), give_up_after=3600.0)
@@ -26,7 +29,7 @@ SCHEDULE = Schedule((5.0, 30.0, 120.0), give_up_after=3600.0)
 
 def decision(outcome: Outcome, attempts: int = 1, tried_s: float = 0.0, dice: float = 0.5) -> Decision:
     return decide(
-        outcome, attempts=attempts, tried_since_ms=NOW - int(tried_s * 1000), now_ms=NOW, schedule=SCHEDULE,
+        outcome, attempts=attempts, tried_for_ms=int(tried_s * 1000), now_ms=NOW, schedule=SCHEDULE,
         dice=lambda: dice,
     )  # fmt: skip
 
@@ -76,35 +79,49 @@ def test_retry_after_may_be_a_date() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "attempts", "lane_hold", "fails", "until_s"),
+    ("status", "attempts", "tried_s", "lane_hold", "fails", "holds"),
     [
-        pytest.param(500, 1, 900.0, False, 900, id="a failure holds for lane_hold"),
-        pytest.param(500, 99, None, False, None, id="or for ever"),
-        pytest.param(422, 2, 900.0, False, 900, id="refused content holds"),
-        pytest.param(422, 3, 900.0, False, 0, id="for three attempts"),
-        pytest.param(422, 3, None, False, 0, id="even where lane_hold is for ever"),
-        pytest.param(422, 3, 900.0, True, None, id="unless everything there fails"),
-        pytest.param(500, 9, 1.0, True, None, id="which holds every lane"),
+        pytest.param(500, 1, 899, 900.0, False, True, id="a failure holds for lane_hold"),
+        pytest.param(500, 1, 900, 900.0, False, False, id="and no longer"),
+        pytest.param(500, 99, 10**6, None, False, True, id="or for ever"),
+        pytest.param(422, 2, 10, 900.0, False, True, id="refused content holds"),
+        pytest.param(422, 3, 10, 900.0, False, False, id="for three attempts"),
+        pytest.param(422, 3, 10, None, False, False, id="even where lane_hold is for ever"),
+        pytest.param(422, 3, 10, 900.0, True, True, id="unless everything there fails"),
+        pytest.param(500, 9, 10, 1.0, True, True, id="which holds every lane"),
     ],
 )
 def test_how_long_a_head_holds_its_lane(
-    status: int, attempts: int, lane_hold: float | None, fails: bool, until_s: int | None
+    status: int, attempts: int, tried_s: int, lane_hold: float | None, fails: bool, holds: bool
 ) -> None:
-    until = hold_until_ms(
-        Outcome(status), attempts=attempts, tried_since_ms=NOW, lane_hold=lane_hold, destination_fails=fails
+    held = holds_on(
+        Outcome(status), attempts=attempts, tried_for_ms=tried_s * 1000, lane_hold=lane_hold, destination_fails=fails
     )
-    assert until == (None if until_s is None else NOW + until_s * 1000)
+    assert held is holds
 
 
-def test_a_destination_fails_when_many_attempts_in_several_lanes_do() -> None:
-    health = Health()
-    for number in range(50):
-        health.record(number % 2, success=False)
-    assert not health.fails, "two lanes may have two bad events"
-    health.record(2, success=False)
-    assert health.fails
-    health.record(0, success=True)
-    assert not health.fails
+def judged(delivery: Delivery, tried_ms: int, status: int = 500) -> Verdict:
+    rules = Rules(1, 900.0, SCHEDULE)
+    return judge(
+        delivery, Outcome(status), rules, now_ms=NOW, tried_ms=tried_ms, destination_fails=False, dice=lambda: 0.5
+    )
+
+
+def delivery(attempts: int = 0, tried_since_ms: int = 0, state: State = State.QUEUED) -> Delivery:
+    event = StoredEvent(1, b"", 1, "", NOW, False, "", b"", b"", 1)
+    return Delivery(event, 1, 7, state, attempts, tried_since_ms)
+
+
+def test_only_tried_time_counts() -> None:
+    """Due times are on the wall, everything else on the destination's own clock, which may be far behind."""
+    slow = NOW - 50 * 86_400_000
+    assert judged(delivery(), slow) == Verdict(State.HELD, NOW + 5_000, slow)
+    assert judged(delivery(3, slow - 899_000), slow).state is State.HELD
+    assert judged(delivery(3, slow - 900_000), slow).state is State.BESIDE
+    assert judged(delivery(3, slow - 3_600_000 + 120_000), slow).state is State.BESIDE
+    assert judged(delivery(3, slow - 3_600_000 + 119_000), slow).state is State.DEAD
+    assert judged(delivery(3, slow, State.BESIDE), slow).state is State.BESIDE, "what is beside a lane stays there"
+    assert judged(delivery(3, slow + 999), slow).state is State.HELD, "a clock that was ahead does no harm"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import aiohttp
 import click
 import orjson
 
-from gateway.app import CannotListen, Gateway
+from gateway.app import Gateway
 from gateway.caller import Reply, call, webhook
 from gateway.cli.failures import Failed, config_problems
 from gateway.cli.listen import lines
@@ -22,6 +22,7 @@ from gateway.config import Config, load_config
 from gateway.receiver import Received, Receiver
 from gateway.rehearsal import Ledger, Post, configuration, new_webhook_secret, posts
 from gateway.signing import decode_secret
+from gateway.sockets import CannotListen
 from gateway.store.base import StoreError, StoreUnavailable
 from gateway.summary import short_type, summarize
 from gateway.telemetry import configure_logging

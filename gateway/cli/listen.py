@@ -11,14 +11,14 @@ import click
 from gateway.cli.failures import Failed
 from gateway.config import DEVELOPMENT_SECRET
 from gateway.receiver import Received, Receiver
-from gateway.signing import BadSecret, decode_secret
+from gateway.signing import BadSecret, Key, decode_signing_secret
 from gateway.summary import clean, short_type, summarize
 from providers.wire import Object, as_object, as_text, dump_json
 
 
-def _keys(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> list[bytes]:
+def _keys(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> list[Key]:
     try:
-        return [decode_secret(secret) for secret in given]
+        return [decode_signing_secret(secret) for secret in given]
     except BadSecret as error:
         raise click.BadParameter(str(error), context, parameter) from None
 
@@ -27,8 +27,8 @@ def _keys(context: click.Context, parameter: click.Parameter, given: tuple[str, 
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=9000, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 is any free one.")
 @click.option(
-    "--secret", "keys", multiple=True, default=(DEVELOPMENT_SECRET,), callback=_keys, metavar="WHSEC",
-    help="The destination's secret, whsec_… Several may be given. By default that of the example configuration.",
+    "--secret", "keys", multiple=True, default=(DEVELOPMENT_SECRET,), callback=_keys, metavar="SECRET",
+    help="The destination's secret, whsec_… or whsk_… Several may be given. By default the example configuration's.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print each event as JSON, one per line.")
 @click.option(
@@ -36,7 +36,7 @@ def _keys(context: click.Context, parameter: click.Parameter, given: tuple[str, 
     help="What deliveries are answered with: 500 shows retries.",
 )  # fmt: skip
 @click.option("--count", type=click.IntRange(1), metavar="N", help="End after N events.")
-def command(host: str, port: int, keys: list[bytes], as_json: bool, status: int, count: int | None) -> None:
+def command(host: str, port: int, keys: list[Key], as_json: bool, status: int, count: int | None) -> None:
     """Receive deliveries on this machine, verify their signatures, and print their events.
 
     It stands in for your application while you try things. Ctrl-C ends it.
@@ -44,7 +44,7 @@ def command(host: str, port: int, keys: list[bytes], as_json: bool, status: int,
     asyncio.run(_listen(host, port, keys, as_json=as_json, status=status, count=count))
 
 
-async def _listen(host: str, port: int, keys: list[bytes], *, as_json: bool, status: int, count: int | None) -> None:
+async def _listen(host: str, port: int, keys: list[Key], *, as_json: bool, status: int, count: int | None) -> None:
     ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def end(error: OSError | None = None) -> None:

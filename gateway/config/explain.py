@@ -10,11 +10,12 @@ from pydantic import BaseModel, ValidationError
 
 from gateway.config.document import Block, locate
 from gateway.config.errors import Loc, Place, Problems, dotted, suggestion
-from gateway.config.model import fields_of
 from gateway.config.secrets import inner_models, secret_keys
+from gateway.config.section import fields_of
 
 _WORDS = {
     "string_type": "must be a text",
+    "path_type": "must be a path",
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",
@@ -39,8 +40,10 @@ _WORDS = {
     "value_error": "{error}",
     "assertion_error": "{error}",
 }
-_SECONDS = {"timeout", "shutdown", "give_up_after", "schedule"}
+_SECONDS = {"timeout", "shutdown", "give_up_after", "schedule", "max_wait", "park_for", "receipts", "ids"}
 """Durations: bounds on them are in seconds."""
+_KEY_ITSELF = ("[key]",)
+"""How pydantic says that it is not the value of a mapping that is wrong, but its key."""
 
 
 def explain(
@@ -66,7 +69,7 @@ def explain(
             inner = (*inner, *key)
         if problems.blamed((*loc, *inner)):
             continue
-        if found["type"] == "extra_forbidden":
+        if found["type"] == "extra_forbidden" or key == _KEY_ITSELF:
             place = _key_place(block, inner)
         message = _message(found, model, also_known)
         for secret in secrets:  # a provider's validator may quote what it was given

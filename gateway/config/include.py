@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from gateway.config.document import Block, Composed, File, compose, locate
 from gateway.config.errors import Loc, Place, Problems
-from gateway.config.model import NAME, NAME_RULE, TenantBlock, fields_of
+from gateway.config.model import NAME, NAME_RULE, TenantBlock
+from gateway.config.section import fields_of
 
 
 class Entry(NamedTuple):

@@ -12,24 +12,19 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 
+from gateway.config.certificates import Certificates
+from gateway.config.destination import Destination
 from gateway.config.document import Block, locate
 from gateway.config.errors import ConfigError, Loc, Place, Problem, Problems, suggestion
 from gateway.config.explain import explain, unknown_key
 from gateway.config.include import Entry, gather, named_blocks
-from gateway.config.model import (
-    Config,
-    Destination,
-    GatewayBlock,
-    Source,
-    SourceBlock,
-    Tenant,
-    TenantBlock,
-    fields_of,
-)
+from gateway.config.model import Config, GatewayBlock, Source, SourceBlock, Tenant, TenantBlock
 from gateway.config.secrets import holding_secrets, placeholders, prepare, secret_texts
+from gateway.config.section import DAY, fields_of
 from gateway.config.values import Address, StoreUrl
 from providers.base import Adapter
 
+META_RETRIES_S = 7 * DAY
 Adapters = Mapping[str, type[Adapter]]
 Model = TypeVar("Model", bound=BaseModel)
 Thing = TypeVar("Thing")
@@ -72,6 +67,7 @@ class _Loader:
         self._problems = Problems()
         self._warnings: list[str] = []
         self._uids: dict[str, Place] = {}
+        self._certificates = Certificates(self._problems)
 
     def config(self, body: bytes | None) -> Config:
         root, entries = gather(self._path, body, self._environ, self._problems, self._warnings)
@@ -85,12 +81,16 @@ class _Loader:
             origin=settings.origin,
             listen=settings.listen,
             admin=settings.admin,
-            store=StoreUrl(settings.store.kind, self._path.parent / settings.store.path),
+            store=self._store(settings.store),
             limits=settings.limits,
+            retention=settings.retention,
             tenants=tenants,
             path=self._path,
             warnings=self._warnings,
         )
+
+    def _store(self, store: StoreUrl) -> StoreUrl:
+        return store._replace(path=self._path.parent / store.path) if store.kind == "sqlite" else store
 
     def offline_source(self, tenant: str, name: str) -> Source:
         _, tenants = gather(self._path, None, self._environ, self._problems, [])
@@ -136,6 +136,7 @@ class _Loader:
         settings = self._validate(GatewayBlock, values, root, (), Place(str(self._path), 1, 1))
         if settings is not None:
             self._check_listeners(settings, root)
+            self._check_window(settings, root)
         return settings
 
     def _check_listeners(self, settings: GatewayBlock, root: Block) -> None:
@@ -150,6 +151,11 @@ class _Loader:
             self._problems.add(
                 place, ("admin", "listen"), "is the address of listen: the operator's needs one of its own"
             )
+
+    def _check_window(self, settings: GatewayBlock, root: Block) -> None:
+        if settings.retention.ids < META_RETRIES_S:
+            place = locate(root, ("retention", "ids"))[0]
+            self._warnings.append(f"{place}: retention.ids: Meta sends again for 7 days: events may come twice")
 
     def _tenant(self, name: str, entry: Entry) -> Tenant:
         block, loc = entry.block, ("tenants", name)
@@ -218,10 +224,11 @@ class _Loader:
         for key in reserved:
             self._unknown(block, key, Destination, loc)
         values = prepare(block, Destination, loc, self._problems)
-        values |= {"tenant": tenant, "name": name}
+        values |= {"tenant": tenant, "name": name, **self._certificates.paths(values, block)}
         destination = self._validate(Destination, values, block, loc, entry.place)
         if destination is None:
             return None
+        self._certificates.check(destination, block, loc)
         for index, pattern in enumerate(destination.sources):
             if pattern != "*" and not any(fnmatchcase(source, pattern) for source in sources):
                 place, written = locate(block, ("sources", index))

@@ -9,19 +9,19 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from gateway.config.destination import Batch, Destination, Retry
 from gateway.config.model import (
     Admin,
     Channel,
-    Destination,
     GatewayBlock,
     Limits,
-    Retry,
+    Retention,
     SourceBlock,
     TenantBlock,
-    fields_of,
 )
 from gateway.config.secrets import inner_models, is_secret
-from gateway.config.values import DURATION_UNITS, SIZE_UNITS, Address, StoreUrl
+from gateway.config.section import fields_of
+from gateway.config.values import DURATION_UNITS, SIZE_UNITS, Address, Percent, StoreUrl
 from providers import Adapter, SourceSettings, load_adapters
 
 
@@ -42,6 +42,7 @@ it, with file, line and column, and starts nothing. The `config.yaml` at the top
 | --- | --- |
 | duration | a number and a unit ({_units(DURATION_UNITS)}), or several: `30s`, `1h30m` |
 | size | a whole number and a unit ({_units(SIZE_UNITS)}): `64MiB` |
+| percent | a number and `%`: `50%` |
 | rate | a number and `/s` or `/m`: `200/s` |
 | address | `HOST:PORT`, `[IPV6]:PORT`, or `:PORT` for all interfaces |
 | pattern | `*` is any text, dots too; `?` any character; `[ab]` one of them. One pattern, or a list |
@@ -63,10 +64,12 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("Top level", GatewayBlock),
     ("`admin`", Admin),
     ("`limits`", Limits),
+    ("`retention`", Retention),
     ("`tenants.TENANT`", TenantBlock),
     ("`tenants.TENANT.sources.SOURCE`", SourceBlock),
     ("`tenants.TENANT.sources.SOURCE.channel`", Channel),
     ("`tenants.TENANT.destinations.DESTINATION`", Destination),
+    ("`tenants.TENANT.destinations.DESTINATION.batch`", Batch),
     ("`tenants.TENANT.destinations.DESTINATION.retry`", Retry),
 )
 _NOT_SET: tuple[object, ...] = ("", None, [], {})
@@ -132,15 +135,20 @@ def _default(info: FieldInfo) -> str:
 
 def _written(value: Any, info: FieldInfo) -> str:
     """The default as it would be written in the file."""
-    if isinstance(value, (Address, StoreUrl, str)):
+    if isinstance(value, (Address, Percent, StoreUrl, str)):
         return str(value)
     if isinstance(value, float):
         return _duration(value)
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(_written(each, info) for each in value)}]"
-    if isinstance(value, int) and value >= SIZE_UNITS["MiB"] and value % SIZE_UNITS["MiB"] == 0:
-        return f"{value // SIZE_UNITS['MiB']}MiB"
+    if isinstance(value, int) and value >= SIZE_UNITS["MiB"]:
+        return _size(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _size(value: int) -> str:
+    """In the largest unit that divides it."""
+    return next(f"{value // size}{unit}" for unit, size in reversed(SIZE_UNITS.items()) if value % size == 0)
 
 
 def _duration(seconds: float) -> str:

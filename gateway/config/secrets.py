@@ -11,7 +11,8 @@ from pydantic.fields import FieldInfo
 
 from gateway.config.document import Block, File
 from gateway.config.errors import Loc, Problems
-from gateway.config.model import fields_of, model_in
+from gateway.config.section import fields_of, model_in
+from gateway.config.values import StoreUrl
 
 MAX_BYTES = 64 * 1024
 PLACEHOLDER = "whsec_cGxhY2Vob2xkZXI6IG5vIHNlY3JldCBhdCBhbGw="
@@ -20,8 +21,16 @@ PLACEHOLDER = "whsec_cGxhY2Vob2xkZXI6IG5vIHNlY3JldCBhdCBhbGw="
 
 @lru_cache(maxsize=256)
 def secret_keys(model: type[BaseModel]) -> dict[str, bool]:
-    """Keys of the model's secret settings, and whether each may be a list."""
+    """Keys of the settings that can stand in a file of their own, and whether each may be a list."""
     return {key: _mentions(info.annotation, list) for key, info in fields_of(model).items() if is_secret(info)}
+
+
+@lru_cache(maxsize=256)
+def _secret_mappings(model: type[BaseModel]) -> list[str]:
+    """Keys of the settings that are mappings of names to secrets."""
+    return [
+        key for key, info in fields_of(model).items() if _mentions(info.annotation, SecretStr) and not is_secret(info)
+    ]
 
 
 @lru_cache(maxsize=256)
@@ -32,7 +41,9 @@ def inner_models(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
 
 
 def is_secret(info: FieldInfo) -> bool:
-    return _mentions(info.annotation, SecretStr)
+    """Whether the setting is a secret, a list of them, or holds one."""
+    secret = _mentions(info.annotation, SecretStr) or _mentions(info.annotation, StoreUrl)
+    return secret and not _mentions(info.annotation, dict)
 
 
 def holding_secrets(model: type[BaseModel]) -> set[str]:
@@ -44,7 +55,7 @@ def holding_secrets(model: type[BaseModel]) -> set[str]:
 
 
 def secret_texts(values: Mapping[str, Any], model: type[BaseModel]) -> list[str]:
-    """Every secret among the values of a block."""
+    """The secrets among the values of a block that a validator might quote."""
     found: list[str] = []
     for key in secret_keys(model):
         given = values.get(key)
@@ -72,22 +83,31 @@ def prepare(block: Block, model: type[BaseModel], loc: Loc, problems: Problems) 
         if isinstance(below := values.get(key), Block):
             values[key] = prepare(below, inner, (*loc, key), problems)
     for key, many in secret_keys(model).items():
-        twin = f"{key}_file"
-        if twin not in block:
+        if f"{key}_file" in block:
+            _take_from_file(block, key, many, values, loc, problems)
+        else:
             _refuse_empty(block, key, loc, problems)
-            continue
-        paths = values.pop(twin)
-        where = (*loc, twin)
-        if key in values:
-            problems.add(block.key_place(twin), where, f"is given together with {key}: keep one of them")
-            continue
-        try:
-            values[key] = _read(paths, many, block.file)
-        except ValueError as error:
-            if not problems.blamed(where):
-                problems.add(block.place(twin), where, str(error))
-            problems.blame((*loc, key))
+    for key in _secret_mappings(model):
+        if isinstance(below := values.get(key), Block):
+            values[key] = named = dict(below)
+            for name in [name.removesuffix("_file") for name in below if name.endswith("_file")]:
+                _take_from_file(below, name, False, named, (*loc, key), problems)
     return values
+
+
+def _take_from_file(block: Block, key: str, many: bool, values: dict[str, Any], loc: Loc, problems: Problems) -> None:
+    twin = f"{key}_file"
+    where = (*loc, twin)
+    paths = values.pop(twin)
+    if key in values:
+        problems.add(block.key_place(twin), where, f"is given together with {key}: keep one of them")
+        return
+    try:
+        values[key] = _read(paths, many, block.file)
+    except ValueError as error:
+        if not problems.blamed(where):
+            problems.add(block.place(twin), where, str(error))
+        problems.blame((*loc, key))
 
 
 def _refuse_empty(block: Block, key: str, loc: Loc, problems: Problems) -> None:

@@ -9,13 +9,17 @@ from __future__ import annotations
 import base64
 import ipaddress
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
+from yarl import URL
 
-from gateway.signing import BadSecret, decode_secret
+from gateway.signing import PREFIX, PRIVATE_PREFIX, BadSecret, decode_signing_secret
+
+Value = TypeVar("Value")
 
 DEVELOPMENT_SECRET = "whsec_" + base64.b64encode(b"wa-gateway development!!").decode()
 """Signs deliveries in the example configuration and in `wa-gateway listen`. Public: worthless elsewhere."""
@@ -29,13 +33,21 @@ SIZE_UNITS = {
 LONGEST_DAYS = 3650
 RATE_UNITS = {"s": 1.0, "m": 60.0}
 
+_RECIPES = {
+    PREFIX: "head -c 32 /dev/urandom",
+    PRIVATE_PREFIX: "openssl genpkey -algorithm ed25519 -outform DER | tail -c 32",
+}
+
 _DURATION_PART = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)(ms|s|m|h|d)", re.ASCII)
 _DURATION = re.compile(rf"(?:{_DURATION_PART.pattern})+", re.ASCII)
 _SIZE = re.compile(r"(\d{1,15}) ?(B|kB|MB|GB|KiB|MiB|GiB)", re.ASCII)
 _RATE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)/(s|m)", re.ASCII)
 _PHONE = re.compile(r"\+[1-9]\d{4,14}", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}", re.ASCII)
+_PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,3})?)%", re.ASCII)
 _SQLITE = re.compile(r"sqlite:(?!//)(.+)")
+_POSTGRESQL = re.compile(r"postgres(?:ql)?://[^/?#]*(?:/[^/?#]*)?(?:\?[^#]*)?")
+_PASSWORD = re.compile(r"(?<=//)([^:@/]*):.*@|([?&][a-z]*password=)[^&]*")
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -60,11 +72,25 @@ class Address(NamedTuple):
 
 
 class StoreUrl(NamedTuple):
-    kind: str
-    path: Path
+    """`path` is where an sqlite store is, `url` where a postgresql one is. As text without its password."""
+
+    kind: Literal["sqlite", "postgresql"]
+    path: Path = Path()
+    url: SecretStr = SecretStr("")
 
     def __str__(self) -> str:
-        return f"{self.kind}:{self.path}"
+        if self.kind == "sqlite":
+            return f"sqlite:{self.path}"
+        return _PASSWORD.sub(
+            lambda match: match[2] + "***" if match[2] else f"{match[1]}:***@", self.url.get_secret_value()
+        )
+
+
+class Percent(float):
+    """A part of a whole, written in percent."""
+
+    def __str__(self) -> str:
+        return f"{float(self) * 100:g}%"
 
 
 def parse_duration(text: object) -> float:
@@ -79,12 +105,14 @@ def parse_duration(text: object) -> float:
 
 def parse_hold(text: object) -> float | None:
     """A duration, or None for `forever`."""
-    if text == "forever":
-        return None
+    return None if text == "forever" else _or_word(parse_duration, text, "forever")
+
+
+def _or_word(parse: Callable[[object], Value], text: object, word: str) -> Value:
     try:
-        return parse_duration(text)
+        return parse(text)
     except ValueError as error:
-        raise ValueError(f"{error}; or forever") from None
+        raise ValueError(f"{error}; or {word}") from None
 
 
 def parse_size(text: object) -> int:
@@ -94,6 +122,19 @@ def parse_size(text: object) -> int:
         units = ", ".join(SIZE_UNITS)
         raise ValueError(f"must be a size: a whole number and a unit ({units}), such as 64MiB")
     return int(match[1]) * SIZE_UNITS[match[2]]
+
+
+def parse_size_limit(text: object) -> int | None:
+    """A size, or None for `none`."""
+    return None if text == "none" else _or_word(parse_size, text, "none")
+
+
+def parse_percent(text: object) -> Percent:
+    """A part of one from `50%`."""
+    match = _PERCENT.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError("must be a number of percent, such as 50%")
+    return Percent(float(match[1]) / 100)
 
 
 def parse_rate(text: object) -> float:
@@ -125,12 +166,15 @@ def parse_address(text: object) -> Address:
 
 
 def parse_store(text: object) -> StoreUrl:
-    """`sqlite:PATH`; the path is still relative here."""
-    if isinstance(text, str) and text.partition(":")[0] in ("postgresql", "postgres"):
-        raise ValueError("PostgreSQL is not supported in this version: write sqlite:PATH")
+    """`sqlite:PATH`, the path still relative; or the URL of a PostgreSQL database, as libpq reads it."""
+    if isinstance(text, str) and _POSTGRESQL.fullmatch(text) and not _CONTROL.search(text):
+        return StoreUrl("postgresql", url=SecretStr(text))
     match = _SQLITE.fullmatch(text) if isinstance(text, str) else None
     if match is None:
-        raise ValueError("must be sqlite:PATH, such as sqlite:wa-gateway.db or sqlite:/var/lib/wa-gateway/gateway.db")
+        raise ValueError(
+            "must be sqlite:PATH or postgresql://USER:PASSWORD@HOST/DATABASE, with what is neither letter nor digit "
+            "in a password percent-encoded"
+        )
     return StoreUrl("sqlite", Path(match[1]))
 
 
@@ -161,12 +205,21 @@ def parse_phone(text: object) -> str:
 
 
 def check_webhook_secret(secret: SecretStr) -> SecretStr:
-    """A symmetric Standard Webhooks secret."""
+    """A Standard Webhooks secret that can sign."""
     try:
-        decode_secret(secret.get_secret_value())
+        decode_signing_secret(secret.get_secret_value())
     except BadSecret as error:
-        raise ValueError(f'{error}; make one with: echo "whsec_$(head -c 32 /dev/urandom | base64)"') from None
+        prefix = next((prefix for prefix in _RECIPES if secret.get_secret_value().startswith(prefix)), PREFIX)
+        raise ValueError(f'{error}; make one with: echo "{prefix}$({_RECIPES[prefix]} | base64)"') from None
     return secret
+
+
+def check_proxy(proxy: SecretStr) -> SecretStr:
+    """The URL of a forward proxy: a place to connect to, and perhaps who asks."""
+    parts = _split_url(proxy.get_secret_value())
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError("must be scheme, host and port alone, such as http://proxy.example.com:3128")
+    return proxy
 
 
 def _split_url(text: object) -> SplitResult:
@@ -175,11 +228,18 @@ def _split_url(text: object) -> SplitResult:
             raise ValueError
         parts = urlsplit(text)
         _ = parts.port  # raises for what is no port
-    except ValueError:
+        _check_host(URL(text).raw_host or "")
+    except (ValueError, IndexError):  # the latter from yarl, for an address in brackets before an @
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must be an absolute http:// or https:// URL")
     return parts
+
+
+def _check_host(host: str) -> None:
+    """As it goes over the wire: what is neither a name nor an address fails here, and not when it is called."""
+    if not _HOST.fullmatch(host):
+        ipaddress.IPv6Address(host)
 
 
 def _credentials(parts: SplitResult) -> bool:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.schemas.delivery import CONTENT_TYPE, HEADERS, MEANING_OF_ANSWERS
+from gateway.schemas.delivery import BATCH_CONTENT_TYPE, CONTENT_TYPE, HEADERS, MEANING_OF_ANSWERS
 from gateway.schemas.examples import examples
 from normalized import TYPES
 from normalized.schema import BASE, definitions
 
 CHANNEL = "deliveries"
 _SCHEMAS = "#/components/schemas/"
-_DESCRIPTION = """\
+_DESCRIPTION = f"""\
 A gateway for WhatsApp webhooks POSTs each event to the destinations of its tenant: at least once, and in order within
-a conversation. Bodies are CloudEvents 1.0 in structured JSON, signed as Standard Webhooks says. Deduplicate on `id`;
+a conversation. Bodies are CloudEvents 1.0 in structured JSON, signed as Standard Webhooks says; a destination may ask
+for batches, which are arrays of them, `{BATCH_CONTENT_TYPE}`. Deduplicate on `id`;
 ignore members, event types and content types that you do not know, for they will come without a new version."""
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway import forwarder
+from gateway.envelope import BATCH_TYPE, EVENT_TYPE
 from gateway.policy import CONTENT_ATTEMPTS, CONTENT_STATUSES
 
-CONTENT_TYPE = forwarder.CONTENT_TYPE.partition(";")[0]
+CONTENT_TYPE = EVENT_TYPE.partition(";")[0]
+BATCH_CONTENT_TYPE = BATCH_TYPE.partition(";")[0]
 
 HEADERS: dict[str, dict[str, Any]] = {
     "webhook-id": {
         "type": "string",
-        "description": "The event's id, the same in every attempt. A revision has `_r` and its number behind it.",
+        "description": "The event's id, the same in every attempt. A revision has `_r` and its number behind it. Of a "
+        "batch: `b_` and a hash of its events' ids.",
         "examples": ["6a272d3fc80204297dfdc4eff3116691"],
     },
     "webhook-timestamp": {
@@ -24,7 +26,8 @@ HEADERS: dict[str, dict[str, Any]] = {
     "webhook-signature": {
         "type": "string",
         "description": "Standard Webhooks: `v1,` and the base64 of the HMAC-SHA256 over `webhook-id.webhook-timestamp."
-        "body`, one for each of the destination's secrets, separated by spaces. One that is right is enough.",
+        "body`, one for each of the destination's secrets, separated by spaces; of a private key `v1a,` and the "
+        "base64 of the ed25519 signature. One that is right is enough.",
         "examples": ["v1,PuxmPHVwY0mcqhL47YVse9YIQfoNd6nuwxgc+7k3gDQ="],
     },
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.schemas.delivery import CONTENT_TYPE, HEADERS, MEANING_OF_ANSWERS
+from gateway.schemas.delivery import BATCH_CONTENT_TYPE, CONTENT_TYPE, HEADERS, MEANING_OF_ANSWERS
 from gateway.schemas.examples import examples
 from normalized import TYPES
 from normalized.schema import BASE, DIALECT, EVENT, definitions, json_schema
@@ -197,7 +197,7 @@ def _delivery() -> Object:
     }
     return {
         "operationId": "deliverEvent",
-        "summary": "An event is delivered to a destination.",
+        "summary": "An event, or a batch of events, is delivered to a destination.",
         "parameters": [
             {
                 "name": name,
@@ -211,7 +211,10 @@ def _delivery() -> Object:
         ],
         "requestBody": {
             "required": True,
-            "content": {CONTENT_TYPE: {"schema": {"$ref": f"{_SCHEMAS}Event"}, "examples": shown}},
+            "content": {
+                CONTENT_TYPE: {"schema": {"$ref": f"{_SCHEMAS}Event"}, "examples": shown},
+                BATCH_CONTENT_TYPE: {"schema": {"type": "array", "items": {"$ref": f"{_SCHEMAS}Event"}}},
+            },
         },
         "responses": {status: {"description": meaning} for status, meaning in MEANING_OF_ANSWERS.items()},
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.schemas.delivery import CONTENT_TYPE, HEADERS, MEANING_OF_ANSWERS
+from gateway.schemas.delivery import BATCH_CONTENT_TYPE, CONTENT_TYPE, HEADERS, MEANING_OF_ANSWERS
 from normalized import RANKS
 
 MEANINGS = {
@@ -57,7 +57,9 @@ with an `origin` serves each schema at the address that events name in `datasche
 
 ### A delivery
 
-A POST for each event, of the type `{CONTENT_TYPE}`: UTF-8 JSON, the envelope and in it `data`.
+A POST for each event, of the type `{CONTENT_TYPE}`: UTF-8 JSON, the envelope and in it `data`. Where the
+destination asks for [batches](../how-to/configure-destinations.md#batches), an array of events, of the type
+`{BATCH_CONTENT_TYPE}`: one answer is for all of them.
 
 | header | meaning |
 | --- | --- |

@@ -2,20 +2,23 @@
 
 Promises that every engine keeps:
 
-- `append` returns after its commit is durable. Receipt, events and deliveries are one commit; an event whose id is
-  already stored is left out, inside that commit.
-- Sequence numbers rise in commit order within a store that has one writer.
-- Operations take effect in the order in which they were called: a page asked for after a settlement shows it.
+- `append` returns after its commit is durable. Receipt, events, deliveries and tallies are one commit; an event whose
+  id is already stored is left out, inside that commit.
+- If one append was over before another began, in whatever process, its sequence numbers are smaller.
+- Operations of a process take effect in the order in which they were called: a page asked for after a settlement
+  shows it.
 - An operation that cannot be carried out raises StoreUnavailable, and nothing of it has happened.
+- Processes that share a store share its deliveries by shards. Whose lease of a shard is over can settle nothing in it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
+from gateway.control import Control
 from gateway.stamp import Event
 
 
@@ -28,9 +31,19 @@ class State(IntEnum):
     BESIDE = 3
     DELIVERED = 4
     DEAD = 5
+    SUPPRESSED = 6
+    EXPIRED = 7
 
 
 PENDING = (State.QUEUED, State.HELD, State.WAITING, State.BESIDE)
+
+SHARDS = 256
+ALL_SHARDS = frozenset(range(SHARDS))
+
+
+def shard_of(destination: int, lane: int) -> int:
+    """Which of the SHARDS a lane is in at a destination. Stored with deliveries: never to be changed."""
+    return (lane ^ destination * 0x9E3779B1) % SHARDS
 
 
 class StoreError(Exception):
@@ -65,13 +78,32 @@ class Receipt:
     body: bytes
 
 
+class Route(NamedTuple):
+    """A destination that wants an event. Unordered: each event is a lane of its own. Monotonic: a status that comes
+    after a higher one of its message is kept back."""
+
+    destination: int
+    ordered: bool = True
+    monotonic: bool = False
+
+
 @dataclass(slots=True)
 class Submission:
-    """One request on its way into the store; `destinations` has, for each event, the destinations that want it."""
+    """One request on its way into the store; `routes` has, for each event, the destinations that want it."""
 
     receipt: Receipt
     events: Sequence[Event]
-    destinations: Sequence[Sequence[int]]
+    routes: Sequence[Sequence[Route]]
+
+
+def lane_of(event: Event, route: Route) -> int:
+    """The event's lane at a destination: a signed 64-bit number."""
+    return event.lane if route.ordered else lane_alone(event.id)
+
+
+def lane_alone(event_id: bytes) -> int:
+    """The lane of an event that has one to itself."""
+    return int.from_bytes(event_id[-8:], "big", signed=True)
 
 
 @dataclass(slots=True)
@@ -127,20 +159,27 @@ PAGE_BYTES = 4 * 1024 * 1024
 
 
 class Settlement(NamedTuple):
-    """A delivery's new state after an attempt, or after its lane moved on (`attempted` false)."""
+    """A delivery's new state after an attempt, or after its lane moved on (`attempted` false).
+
+    `tried_ms` is the attempt's time on the destination's clock of tried time (gateway/control.py); the first one stays
+    as the delivery's `tried_since_ms`.
+    """
 
     destination: int
     event: int
+    lane: int
     state: State
     now_ms: int
     attempted: bool = True
     due_ms: int = 0
     status: int | None = None
     error: str | None = None
+    tried_ms: int = 0
+    took_ms: int = 0
 
 
 class HeldLane(NamedTuple):
-    """A lane that waits for its head, as found at start."""
+    """A lane that waits for its head, as found in the store."""
 
     lane: int
     event: int
@@ -148,12 +187,25 @@ class HeldLane(NamedTuple):
 
 
 class Backlog(NamedTuple):
-    """What a destination's lanes looked like when the process stopped."""
+    """What is pending at a destination, as its lanes were left. `queued` says whether there are queued deliveries."""
 
-    held: list[HeldLane]
-    waiting_lanes: list[int]
-    beside_lanes: list[int]
-    next_due_ms: int | None
+    queued: bool = True
+    held: Sequence[HeldLane] = ()
+    waiting_lanes: Sequence[int] = ()
+    beside_lanes: Sequence[int] = ()
+    next_due_ms: int | None = None
+
+
+class Run(NamedTuple):
+    """A replay or remap that is under way, at one destination: its deliveries have a destination number of their own.
+
+    `destination` is the number of the real one. `kind` is replay or remap.
+    """
+
+    number: int
+    destination: int
+    id: int
+    kind: str
 
 
 class Count(NamedTuple):
@@ -164,6 +216,58 @@ class Count(NamedTuple):
     state: State
     deliveries: int
     oldest_ms: int | None
+
+
+class Account(NamedTuple):
+    """The ledger of one destination, runs included. Retained rows by state, and what was matched and pruned.
+
+    It balances when `matched` is the sum of all others. `parked` is what is pending while the destination is paused,
+    disabled, or gone from the configuration; then `pending` is 0.
+    """
+
+    tenant: str
+    destination: str
+    matched: int
+    delivered: int
+    pending: int
+    parked: int
+    dead: int
+    suppressed: int
+    expired: int
+
+    @property
+    def balances(self) -> bool:
+        return self.matched == sum(self[3:])
+
+
+class Cutoffs(NamedTuple):
+    """What retention may take. Times are milliseconds since 1970 UTC.
+
+    Receipts received before `receipts_before_ms` go, once all their deliveries are final. Ids of events received
+    since `ids_since_ms` are kept even then, so that duplicates of them are still recognized.
+    """
+
+    receipts_before_ms: int
+    ids_since_ms: int
+
+
+class Pruned(NamedTuple):
+    """What a step of pruning took; `more` where it ended before all was looked through."""
+
+    receipts: int
+    events: int
+    deliveries: int
+    more: bool
+
+
+class Volume(NamedTuple):
+    """What the store holds. `used_bytes` is what is taken on disk, without what is free for reuse.
+
+    `tenants` has the stored bytes of each tenant's receipts: bodies, heads and data.
+    """
+
+    used_bytes: int
+    tenants: dict[str, int]
 
 
 class DriftSample(NamedTuple):
@@ -178,20 +282,63 @@ class DriftSample(NamedTuple):
     sample: bytes | None
 
 
+class Listener(Protocol):
+    """Whom the store tells what happens. All calls come on the event loop."""
+
+    def committed(self, deliveries: list[Delivery]) -> None:
+        """New queued deliveries, in order, of a store that nobody else writes to: take them, or leave them in it."""
+        ...
+
+    def hinted(self, destinations: Collection[int]) -> None:
+        """There may be queued deliveries of these destinations to read."""
+        ...
+
+    def changed(self) -> None:
+        """Somebody changed controls or runs: read them again."""
+        ...
+
+    async def gained(self, shards: frozenset[int]) -> None:
+        """These shards are to be delivered by this process from now on."""
+        ...
+
+    async def yielding(self, shards: frozenset[int]) -> None:
+        """These will be given to another process when this returns: finish what is on its way there, begin nothing."""
+        ...
+
+    def lost(self, shards: frozenset[int]) -> None:
+        """These are another's: forget them."""
+        ...
+
+    def replicas(self, count: int) -> None:
+        """So many processes share the store, this one included."""
+        ...
+
+
 class Store(Protocol):
     """The port. `party_key` keys the hashes that stand for people."""
 
     party_key: bytes
 
-    async def open(self) -> None: ...
+    async def open(self) -> None:
+        """Run outstanding migrations, and be ready. Raises StoreError."""
+        ...
 
-    async def close(self) -> None: ...
+    async def attend(self, listener: Listener) -> None:
+        """Begin to call the listener. Where nobody shares the store it gains all shards before this returns."""
+        ...
+
+    async def close(self) -> None:
+        """Write down what is left, give leases back."""
+        ...
 
     async def register_sources(self, sources: Sequence[SourceRow]) -> list[int]:
         """Their numbers, the same at each start; all in one commit."""
         ...
 
-    async def register_destinations(self, destinations: Sequence[DestinationRow]) -> list[int]: ...
+    async def register_destinations(self, destinations: Sequence[DestinationRow]) -> list[int]:
+        """Their numbers, the same at each start. What is not among them counts as gone from the configuration, once
+        no process runs any more whose set is older."""
+        ...
 
     async def append(self, submission: Submission) -> Appended:
         """Commit. Raises StoreUnavailable."""
@@ -201,7 +348,7 @@ class Store(Protocol):
         """Write down soon, together with others; kept and tried again while the store is unavailable."""
         ...
 
-    def wait(self, destination: int, event: int) -> None:
+    def wait(self, destination: int, event: int, lane: int) -> None:
         """Mark a queued delivery as waiting behind its lane's held head."""
         ...
 
@@ -209,10 +356,20 @@ class Store(Protocol):
         """Wait until every settlement so far is durable. Raises StoreUnavailable."""
         ...
 
-    async def backlog(self, destination: int) -> Backlog: ...
+    def holds(self, destination: int, lane: int) -> bool:
+        """Whether this process may write to a downstream for this lane right now, by its own monotonic clock."""
+        ...
+
+    async def backlog(self, shards: frozenset[int], destination: int | None = None) -> dict[int, Backlog]:
+        """What is pending in these shards, by destination; those without anything are left out.
+
+        Reading of queued deliveries begins anew for them: `queued` gives again what it gave before.
+        """
+        ...
 
     async def queued(self, destination: int, after: int, limit: int) -> Page:
-        """Queued deliveries with a sequence above `after`, in order."""
+        """Queued deliveries in order. A store that nobody else writes to gives those with a sequence above `after`;
+        another one those that it has not given yet, since there what comes later may have a lower number."""
         ...
 
     async def waiting(self, destination: int, lane: int, limit: int) -> Page:
@@ -223,12 +380,46 @@ class Store(Protocol):
         """Held and beside deliveries whose time has come, longest due first; and when the next one is due."""
         ...
 
+    async def hurry(self, destination: int, now_ms: int) -> None:
+        """Held and beside deliveries are due now: the destination is back."""
+        ...
+
     async def body(self, receipt: int) -> bytes:
         """The body of a receipt. Raises LookupError where there is none."""
         ...
 
+    async def controls(self) -> list[Control]:
+        """Of the destinations that were ever paused, disabled or open."""
+        ...
+
+    async def change(self, destination: int, change: Callable[[Control], Control]) -> Control:
+        """Read, change and write a destination's control in one transaction. Other processes are told."""
+        ...
+
+    async def runs(self) -> list[Run]:
+        """Replays and remaps that are not over, by destination."""
+        ...
+
     async def counts(self) -> list[Count]:
-        """Pending and dead deliveries. Never keeps commits waiting, however many there are."""
+        """Pending and dead deliveries, runs included. Never keeps commits waiting, however many there are."""
+        ...
+
+    async def accounts(self, *, recount: bool = True) -> list[Account]:
+        """The ledger, from one consistent view. Never keeps commits waiting; may take long.
+
+        Without `recount` what was delivered is not counted but taken to be the rest, which costs little and proves
+        nothing.
+        """
+        ...
+
+    async def volume(self) -> Volume: ...
+
+    async def prune(self, cutoffs: Cutoffs, after: int, limit: int) -> tuple[Pruned, int]:
+        """A step of retention: look at so many receipts with a sequence above `after`. Returns where it ended."""
+        ...
+
+    async def expire(self, destination: int, before_ms: int, now_ms: int, limit: int) -> int:
+        """Parked deliveries of events received before then are expired; returns how many."""
         ...
 
     async def keep_drift(self, samples: Sequence[DriftSample]) -> None:

@@ -1,103 +1,61 @@
-"""The embedded store: one SQLite file in WAL mode, one connection, one thread, group commit.
-
-Everything that arrives while a commit is under way becomes the next commit, so that under load many requests share
-one fsync and alone a request waits for nobody. Writes of a batch are one transaction; reads of the batch follow it
-and so see it. Rows go in by multi-row INSERT: a statement gives up the interpreter lock once, however many its rows.
-"""
+"""The embedded store: one SQLite file in WAL mode, written by one thread. This is the event loop's side of it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import queue
 import sqlite3
-import threading
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from gateway.store import sqlite_drift
+from gateway.control import Control
+from gateway.store import sqlite_control, sqlite_drift, sqlite_ledger, sqlite_prune
 from gateway.store.base import (
+    ALL_SHARDS,
+    Account,
     Appended,
     Backlog,
     Count,
-    Delivery,
+    Cutoffs,
     DestinationRow,
     DriftSample,
+    Listener,
     Page,
+    Pruned,
+    Run,
     Settlement,
     SourceRow,
     StoreUnavailable,
     Submission,
+    Volume,
 )
-from gateway.store.sqlite_counts import count_deliveries
-from gateway.store.sqlite_file import LockedFile, open_database
-from gateway.store.sqlite_rows import Reader, Writer
+from gateway.store.sqlite_file import LockedFile, Quota, open_database
+from gateway.store.sqlite_worker import Append, Call, Settle, Turn, Worker
 
 T = TypeVar("T")
 
-BATCH = 256
-"""Operations that share one transaction at most."""
-GATHER_S = 0.001
-"""While operations come in company, a commit waits so long for more of them. One that comes alone does not wait."""
-COMPANY = 3
 SETTLE_AFTER_S = 0.01
 """Settlements wait this long for company; a crash meanwhile repeats those deliveries, with unchanged ids."""
 SETTLE_AT = 128
-RETRY_S = 1.0
-"""How often settlements are tried again while the disk refuses them."""
-
-
-@dataclass(slots=True)
-class _Append:
-    submission: Submission
-    future: asyncio.Future[Appended]
-
-
-@dataclass(slots=True)
-class _Settle:
-    settlements: list[Settlement]
-    waiting: list[tuple[int, int]]
-    future: asyncio.Future[None] | None
-
-
-@dataclass(slots=True)
-class _Call:
-    work: Callable[[], Any]
-    future: asyncio.Future[Any]
-
-
-_Operation = _Append | _Settle | _Call
-_Result = tuple[asyncio.Future[Any] | None, Any]
 
 
 class SqliteStore:
-    """Implements gateway.store.base.Store. `synchronous` is SQLite's pragma; FULL is durable through power loss."""
+    """Implements gateway.store.base.Store. `synchronous` is SQLite's pragma; FULL is durable through power loss.
+    `size` is how many bytes the file may have; None for no limit.
+    """
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        synchronous: str = "FULL",
-        on_deliveries: Callable[[list[Delivery]], None] = lambda deliveries: None,
-    ) -> None:
+    def __init__(self, path: Path, *, synchronous: str = "FULL", size: int | None = None) -> None:
         self.party_key = b""
-        self.on_deliveries = on_deliveries
         self._file = LockedFile(path)
         self._synchronous = synchronous
-        self._operations: queue.SimpleQueue[_Operation | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="store", daemon=True)
+        self._size = size
+        self._listener: Listener | None = None
         self._settlements: list[Settlement] = []
         self._waits: list[tuple[int, int]] = []
         self._flush_handle: asyncio.TimerHandle | None = None
-        self._refused: list[_Settle] = []
         self._unsettled = 0
-        self._in_company = False
         self._open = False
-
-    # The loop's side
 
     async def open(self) -> None:
         """Raises StoreError where the file is not ours, damaged, newer, locked or not writable."""
@@ -108,11 +66,16 @@ class SqliteStore:
         except BaseException:
             self._file.unlock()
             raise
-        self._writer = Writer(self._database)
-        self._reader = Reader(self._database)
-        self.party_key = self._reader.party_key()
+        self._worker = Worker(self._database, Quota(self._database, self._size), self._report)
+        self.party_key = self._worker.reader.party_key()
         self._open = True
-        self._thread.start()
+        self._worker.start()
+
+    async def attend(self, listener: Listener) -> None:
+        self._listener = listener
+        self._worker.watching = True
+        await listener.gained(ALL_SHARDS)
+        listener.replicas(1)
 
     async def close(self) -> None:
         """Write down what is left, and close. Settlements that the disk refuses are lost: their deliveries repeat."""
@@ -121,17 +84,17 @@ class SqliteStore:
         with contextlib.suppress(StoreUnavailable):
             await self.flush()
         self._open = False
-        self._operations.put(None)
-        await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._worker.stop)
         self._database.close()
         self._file.unlock()
 
+    # What comes in, and what becomes of it
+
     async def append(self, submission: Submission) -> Appended:
-        if not self._open:
-            raise StoreUnavailable("the store is closed")
+        self._check_open()
         future: asyncio.Future[Appended] = self._loop.create_future()
         self._send_settlements()
-        self._operations.put(_Append(submission, future))
+        self._worker.put(Append(submission, future))
         return await future
 
     def settle(self, settlement: Settlement) -> None:
@@ -142,11 +105,12 @@ class SqliteStore:
         else:
             self._send_soon()
 
-    def wait(self, destination: int, event: int) -> None:
+    def wait(self, destination: int, event: int, lane: int) -> None:
         self._waits.append((event, destination))
         self._send_soon()
 
     async def flush(self) -> None:
+        self._check_open()
         future: asyncio.Future[None] = self._loop.create_future()
         self._send_settlements(future)
         await future
@@ -155,52 +119,99 @@ class SqliteStore:
     def unsettled(self) -> int:
         return self._unsettled
 
+    def holds(self, destination: int, lane: int) -> bool:
+        return True  # nobody else delivers from this file
+
+    # Names and controls
+
     async def register_sources(self, sources: Sequence[SourceRow]) -> list[int]:
-        return await self._call(lambda: self._writer.register_sources(sources))
+        return await self._change(lambda: sqlite_control.register_sources(self._database, sources))
 
     async def register_destinations(self, destinations: Sequence[DestinationRow]) -> list[int]:
-        return await self._call(lambda: self._writer.register_destinations(destinations))
+        return await self._change(lambda: sqlite_control.register_destinations(self._database, destinations))
 
-    async def backlog(self, destination: int) -> Backlog:
-        return await self._call(lambda: self._reader.backlog(destination))
+    async def controls(self) -> list[Control]:
+        return await self._call(lambda: sqlite_control.controls(self._database))
+
+    async def change(self, destination: int, change: Callable[[Control], Control]) -> Control:
+        return await self._change(lambda: sqlite_control.change(self._database, destination, change))
+
+    async def runs(self) -> list[Run]:
+        return await self._change(lambda: sqlite_control.runs(self._database))
+
+    async def hurry(self, destination: int, now_ms: int) -> None:
+        await self._change(lambda: sqlite_control.hurry(self._database, destination, now_ms))
+
+    # What is to be delivered
+
+    async def backlog(self, shards: frozenset[int], destination: int | None = None) -> dict[int, Backlog]:
+        return await self._call(lambda: self._worker.reader.backlog(destination))
 
     async def queued(self, destination: int, after: int, limit: int) -> Page:
-        return await self._call(lambda: self._reader.queued(destination, after, limit))
+        return await self._call(lambda: self._worker.reader.queued(destination, after, limit))
 
     async def waiting(self, destination: int, lane: int, limit: int) -> Page:
-        return await self._call(lambda: self._reader.waiting(destination, lane, limit))
+        return await self._call(lambda: self._worker.reader.waiting(destination, lane, limit))
 
     async def due(self, destination: int, now_ms: int, limit: int) -> tuple[Page, int | None]:
-        return await self._call(lambda: self._reader.due(destination, now_ms, limit))
+        return await self._call(lambda: self._worker.reader.due(destination, now_ms, limit))
 
     async def body(self, receipt: int) -> bytes:
-        return await self._call(lambda: self._reader.body(receipt))
+        return await self._call(lambda: self._worker.reader.body(receipt))
+
+    # The ledger and retention
 
     async def counts(self) -> list[Count]:
-        if not self._open:
-            raise StoreUnavailable("the store is closed")
-        return await asyncio.to_thread(count_deliveries, self._file.path)
+        return await self._look(sqlite_ledger.counts)
+
+    async def accounts(self, *, recount: bool = True) -> list[Account]:
+        return await self._look(sqlite_ledger.accounts if recount else sqlite_ledger.quick_accounts)
+
+    async def volume(self) -> Volume:
+        return await self._look(sqlite_ledger.volume)
+
+    async def prune(self, cutoffs: Cutoffs, after: int, limit: int) -> tuple[Pruned, int]:
+        return await self._change(lambda: sqlite_prune.prune(self._database, cutoffs, after, limit))
+
+    async def expire(self, destination: int, before_ms: int, now_ms: int, limit: int) -> int:
+        return await self._change(lambda: sqlite_prune.expire(self._database, destination, before_ms, now_ms, limit))
+
+    # Drift, health
 
     async def keep_drift(self, samples: Sequence[DriftSample]) -> None:
-        await self._call(lambda: sqlite_drift.keep(self._database, samples))
+        await self._change(lambda: sqlite_drift.keep(self._database, samples))
 
     async def drift_samples(self) -> list[DriftSample]:
         return await self._call(lambda: sqlite_drift.kept(self._database))
 
     async def writable(self) -> bool:
         try:
-            await self._call(self._writer.probe)
+            await self._call(self._worker.writer.probe)
         except StoreUnavailable:
             return False
         return True
 
-    async def _call(self, work: Callable[[], T]) -> T:
+    # Between the loop and the thread
+
+    def _check_open(self) -> None:
         if not self._open:
             raise StoreUnavailable("the store is closed")
+
+    async def _change(self, work: Callable[[], T]) -> T:
+        """Work that writes, and that a full store has to do all the same."""
+        return await self._call(work, writes=True)
+
+    async def _call(self, work: Callable[[], T], *, writes: bool = False) -> T:
+        self._check_open()
         future: asyncio.Future[T] = self._loop.create_future()
         self._send_settlements()
-        self._operations.put(_Call(work, future))
+        self._worker.put(Call(work, future, writes))
         return await future
+
+    async def _look(self, read: Callable[[sqlite3.Connection], T]) -> T:
+        """On a connection of its own: with millions of rows it takes a while, and commits must not wait for it."""
+        self._check_open()
+        return await asyncio.to_thread(sqlite_ledger.look, self._file.path, read)
 
     def _send_soon(self) -> None:
         if self._flush_handle is None:
@@ -211,16 +222,23 @@ class SqliteStore:
             self._flush_handle.cancel()
             self._flush_handle = None
         if self._settlements or self._waits or future is not None:
-            self._operations.put(_Settle(self._settlements, self._waits, future))
+            self._worker.put(Settle(self._settlements, self._waits, future))
             self._settlements, self._waits = [], []
 
-    def _resolve(self, results: list[_Result], settled: int) -> None:
-        """On the loop: hand new deliveries over first, then wake who waits, in the order of the operations."""
-        self._unsettled -= settled
-        for _, value in results:
-            if isinstance(value, Appended) and value.deliveries:
-                self.on_deliveries(value.deliveries)
-        for future, value in results:
+    def _report(self, turn: Turn) -> None:
+        """In the thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
+            self._loop.call_soon_threadsafe(self._resolve, turn)
+
+    def _resolve(self, turn: Turn) -> None:
+        """On the loop: tell the listener first, then wake who waits, in the order of the operations.
+
+        Hints come before the deliveries of the same turn: what was in doubt is older than these.
+        """
+        self._unsettled -= turn.settled
+        if self._listener is not None:
+            self._tell(self._listener, turn)
+        for future, value in turn.results:
             if future is None or future.done():
                 continue
             if isinstance(value, Exception):
@@ -228,106 +246,11 @@ class SqliteStore:
             else:
                 future.set_result(value)
 
-    # The thread's side
-
-    def _run(self) -> None:
-        while True:
-            batch = self._next_batch()
-            closing = batch is None
-            results, settled = self._carry_out(batch or [])
-            if results or settled:
-                with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
-                    self._loop.call_soon_threadsafe(self._resolve, results, settled)
-            if closing:
-                return
-
-    def _next_batch(self) -> list[_Operation] | None:
-        """Everything that is there now; None to stop. Wakes by itself while refused settlements are left."""
-        try:
-            operation = self._operations.get(timeout=RETRY_S if self._refused else None)
-        except queue.Empty:
-            return []
-        if self._in_company:
-            time.sleep(GATHER_S)
-        batch = []
-        while operation is not None:
-            batch.append(operation)
-            if len(batch) >= BATCH or self._operations.empty():
-                self._in_company = len(batch) >= COMPANY
-                return batch
-            operation = self._operations.get()
-        if batch:
-            self._operations.put(None)
-            return batch
-        return None
-
-    def _carry_out(self, batch: list[_Operation]) -> tuple[list[_Result], int]:
-        appends = [operation for operation in batch if isinstance(operation, _Append)]
-        settles = [*self._refused, *(operation for operation in batch if isinstance(operation, _Settle))]
-        self._refused = []
-        results, settled = self._write(appends, settles)
-        for operation in batch:
-            if isinstance(operation, _Call):
-                results.append((operation.future, self._attempt(operation.work)))
-        return results, settled
-
-    def _write(self, appends: list[_Append], settles: list[_Settle]) -> tuple[list[_Result], int]:
-        if not appends and not settles:
-            return [], 0
-        outcome = self._attempt(lambda: self._commit(appends, settles))
-        if not isinstance(outcome, Exception):
-            settled = sum(len(settle.settlements) for settle in settles)
-            return [
-                *zip((append.future for append in appends), outcome, strict=True),
-                *((settle.future, None) for settle in settles),
-            ], settled
-        if len(appends) + len(settles) > 1:  # one rotten operation must not take the others with it
-            return self._write_one_by_one(appends, settles)
-        self._refused = settles
-        for settle in settles:
-            future, settle.future = settle.future, None
-            if future is not None:
-                return [(future, outcome)], 0
-        return [(append.future, outcome) for append in appends], 0
-
-    def _write_one_by_one(self, appends: list[_Append], settles: list[_Settle]) -> tuple[list[_Result], int]:
-        results: list[_Result] = []
-        settled = 0
-        refused: list[_Settle] = []
-        singles: list[_Append | _Settle] = [*appends, *settles]
-        for single in singles:
-            if isinstance(single, _Append):
-                more, count = self._write([single], [])
-            elif refused:  # settlements stay in order: this one waits behind those
-                if single.future is not None:
-                    results.append((single.future, StoreUnavailable("earlier settlements were refused")))
-                    single.future = None
-                refused.append(single)
-                continue
-            else:
-                more, count = self._write([], [single])
-            results += more
-            settled += count
-            refused += self._refused
-            self._refused = []
-        self._refused = refused
-        return results, settled
-
-    def _commit(self, appends: list[_Append], settles: list[_Settle]) -> list[Appended]:
-        database = self._database
-        database.execute("BEGIN IMMEDIATE")
-        for settle in settles:
-            self._writer.settle(settle.settlements, settle.waiting)
-        appended = self._writer.append([append.submission for append in appends])
-        database.execute("COMMIT")
-        return appended
-
-    def _attempt(self, work: Callable[[], T]) -> T | Exception:
-        """The thread must live whatever happens: without it every request would wait for ever."""
-        try:
-            return work()
-        except Exception as error:
-            if self._database.in_transaction:
-                with contextlib.suppress(sqlite3.Error):
-                    self._database.execute("ROLLBACK")
-            return error if isinstance(error, LookupError) else StoreUnavailable(f"{type(error).__name__}: {error}")
+    def _tell(self, listener: Listener, turn: Turn) -> None:
+        if turn.news:
+            listener.changed()
+        if turn.hints:
+            listener.hinted(turn.hints)
+        for _, value in turn.results:
+            if isinstance(value, Appended) and value.deliveries:
+                listener.committed(value.deliveries)

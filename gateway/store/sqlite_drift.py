@@ -1,12 +1,11 @@
-"""The SQL of drift samples. Runs in the store's thread, or on a file that is only read."""
+"""The SQL of drift samples. Runs in the store's thread."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from pathlib import Path
 
-from gateway.store.base import DriftSample, StoreError
+from gateway.store.base import DriftSample
 
 KEPT = 1000
 """Samples in the store; those not seen for longest go first."""
@@ -36,17 +35,3 @@ def kept(database: sqlite3.Connection) -> list[DriftSample]:
         "ORDER BY last_ms DESC, provider, kind, name"
     )
     return [DriftSample(*row) for row in rows]
-
-
-def read_samples(path: Path) -> list[DriftSample]:
-    """Those of a store's file, whether a gateway runs on it or not. Changes nothing. Raises StoreError."""
-    if not path.exists():
-        raise StoreError(f"there is no store at {path} yet: it comes with the first `wa-gateway run`")
-    try:
-        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-        try:
-            return kept(database)
-        finally:
-            database.close()
-    except sqlite3.Error as error:
-        raise StoreError(f"cannot read {path}: {error}") from error

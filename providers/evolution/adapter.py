@@ -72,8 +72,9 @@ class EvolutionAdapter(Adapter):
     Settings = EvolutionSettings
     settings: EvolutionSettings
     max_body = 32 * 1024 * 1024
-    media_secrets: ClassVar[frozenset[str]] = SECRETS | {"qrcode"}
-    """The last links another device to the number."""
+    withheld: ClassVar[frozenset[str]] = frozenset({"qrcode"})
+    """It links another device to the number."""
+    media_secrets: ClassVar[frozenset[str]] = SECRETS | withheld
     bulky: ClassVar[frozenset[str]] = BULKY
     noise_members: ClassVar[Mapping[str, str]] = {
         **NOISE,

@@ -1,0 +1,109 @@
+"""`wa-gateway replay`"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.cli.operating import (
+    Operation,
+    config_option,
+    confirm,
+    json_option,
+    now_ms,
+    operate,
+    operation,
+    selecting,
+    yes_option,
+)
+from gateway.cli.runs import carry_out, manage, run_options
+from gateway.cli.table import each, print_json, print_table, time_text
+from gateway.operations import replay, runs
+from gateway.operations.replay import Group, Plan
+from gateway.operations.runs import Run
+from gateway.summary import short_type
+
+HEADINGS = ("destination", "type", "deliveries", "oldest", "newest", "note")
+
+
+@click.command()
+@selecting("ids", "since", "until", "tenant", "source", "types", "destination", "states", "person")
+@click.option("--dry-run", is_flag=True, help="Show the plan, and end.")
+@yes_option
+@run_options
+@config_option
+@json_option
+def command(
+    path: Path, as_json: bool, dry_run: bool, yes: bool, wants_list: bool, cancel: int | None, resume: int | None,
+    **given: Any,
+) -> None:  # fmt: skip
+    """Deliver events again: to the destinations that they were for, or one of these.
+
+    It shows what it is about to do, and asks. Events go out behind those that come in, in order, and carry the run's
+    number as `replay`; readers that know their ids pass them over. Without --state, those named by --id are sent
+    whatever became of them, all others if they are delivered, dead, suppressed or expired.
+
+    Ctrl-C pauses the run; --resume goes on, --cancel ends it. The gateway may be running or not.
+    """
+    if wants_list or cancel is not None:
+        code = operate(manage(path, cancel, as_json=as_json))
+    elif resume is not None:
+        code = operate(_resume(path, resume, as_json=as_json))
+    else:
+        code = operate(_replay(path, given, dry_run=dry_run, yes=yes, as_json=as_json))
+    click.get_current_context().exit(code)
+
+
+async def _replay(path: Path, given: dict[str, Any], *, dry_run: bool, yes: bool, as_json: bool) -> int:
+    async with operation(path, write=not dry_run) as verb:
+        criteria = await verb.criteria(**given)
+        if not criteria.told():
+            raise click.UsageError("say which events: --since, --id, --state, --destination or others")
+        plan = await replay.plan(verb.session, criteria)
+        await _print_plan(verb, plan, as_json=as_json)
+        if dry_run or not plan.deliveries:
+            return 0 if plan.deliveries or not (plan.unknown or plan.pruned) else 1
+        confirm(f"Deliver {plan.deliveries} again?", yes=yes)
+        run = await replay.start(verb.session, plan, now_ms())
+        return await carry_out(verb, run, _fill, "deliveries made", as_json=as_json)
+
+
+async def _resume(path: Path, number: int, *, as_json: bool) -> int:
+    async with operation(path, write=True) as verb:
+        run = await runs.find(verb.session, number, "replay")
+        await runs.resume(verb.session, run)
+        return await carry_out(verb, run, _fill, "deliveries made", as_json=as_json)
+
+
+def _fill(verb: Operation, run: Run) -> AsyncIterator[int]:
+    destinations = verb.destinations
+    unordered = {key for key, destination in destinations.items() if destination.ordering == "none"}
+    return replay.fill(verb.session, run, unordered.__contains__)
+
+
+async def _print_plan(verb: Operation, plan: Plan, *, as_json: bool) -> None:
+    if as_json:
+        await print_json(each(_group_told(group) for group in plan.groups))
+    elif plan.groups:
+        await print_table(HEADINGS, each(_group_cells(verb, group) for group in plan.groups))
+    for number, what in ((plan.pruned, "pruned"), (plan.unknown, "not in the store")):
+        if number:
+            click.echo(f"{number} of the events named are {what}", err=True)
+    if not as_json:
+        click.echo(f"{plan.deliveries} deliveries")
+
+
+def _group_cells(verb: Operation, group: Group) -> tuple[object, ...]:
+    gone = (group.tenant, group.destination) not in verb.destinations
+    return (
+        f"{group.tenant}/{group.destination}", short_type(group.type), group.deliveries,
+        time_text(group.oldest_ms), time_text(group.newest_ms), "gone from the configuration: parked" if gone else "",
+    )  # fmt: skip
+
+
+def _group_told(group: Group) -> dict[str, object]:
+    told = group._asdict()
+    return told | {"oldest": time_text(told.pop("oldest_ms")), "newest": time_text(told.pop("newest_ms"))}

@@ -1,0 +1,113 @@
+"""What `replay` and `remap` share: runs that are listed, cancelled, filled with a progress bar."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import click
+import orjson
+
+from gateway.cli.failures import Failed
+from gateway.cli.operating import Command, Operation, now_ms, operation
+from gateway.cli.program import INTERRUPTED
+from gateway.cli.table import each, print_json, print_table, time_text
+from gateway.operations import runs
+from gateway.operations.runs import Run, RunStanding
+from gateway.store.base import StoreUnavailable
+
+HEADINGS = ("run", "kind", "state", "created", "planned", "made", "delivered", "pending", "dead", "expired")
+_EXIT_CODES = {"running": 0, "done": 0, "paused": INTERRUPTED}
+"""By the state that a run is left in."""
+
+Filling = Callable[[Operation, Run], AsyncIterator[int]]
+
+
+def run_options(command: Command) -> Command:
+    """Instead of criteria: what to do with a run that is there."""
+    for option in (
+        click.option("--list", "wants_list", is_flag=True, help="List replays and remaps, and how far they are."),
+        click.option("--cancel", type=int, metavar="RUN", help="End a replay or remap: what is pending is expired."),
+        click.option("--resume", type=int, metavar="RUN", help="Go on with one that was interrupted."),
+    ):
+        command = option(command)
+    return command
+
+
+async def manage(path: Path, cancel: int | None, *, as_json: bool) -> int:
+    """List runs, or cancel one."""
+    async with operation(path, write=True) as verb:
+        if cancel is not None:
+            run = await runs.find(verb.session, cancel)
+            expired = await runs.cancel(verb.session, run, now_ms())
+            if as_json:
+                click.echo(orjson.dumps({"run": run.id, "kind": run.kind, "state": "cancelled", "expired": expired}))
+            else:
+                click.echo(f"{run.kind} {run.id} is cancelled: {expired} deliveries expired")
+            return 0
+        await runs.finish(verb.session)
+        standings = await runs.standings(verb.session)
+        if as_json:
+            await print_json(each(map(_told, standings)))
+        else:
+            await print_table(HEADINGS, each(map(_cells, standings)))
+        return 0
+
+
+async def carry_out(verb: Operation, run: Run, fill: Filling, unit: str, *, as_json: bool) -> int:
+    """Fill a run, with a progress bar; SIGINT and SIGTERM pause it. Returns the exit code."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    done = run.made
+    with click.progressbar(length=run.planned, label=f"{run.kind} {run.id}", file=sys.stderr) as bar:
+        bar.update(done)
+        try:
+            async for made in fill(verb, run):
+                bar.update(made)
+                done += made
+                if stopped.is_set():
+                    await runs.pause(verb.session, run.id)
+                    break
+        except StoreUnavailable as error:
+            raise Failed(f"{error}\n{_go_on(run)}") from None
+    state = (await runs.find(verb.session, run.id)).state
+    if as_json:
+        told = {"run": run.id, "kind": run.kind, "state": state, "planned": run.planned, "made": done}
+        click.echo(orjson.dumps(told))
+    else:
+        click.echo(f"{run.kind} {run.id}: {done} of {run.planned} {unit}, {state}")
+    if state == "paused":
+        click.echo(_go_on(run), err=True)
+    if state == "filling":
+        click.echo("another process goes on with it", err=True)
+    return _EXIT_CODES.get(state, 1)
+
+
+def _go_on(run: Run) -> str:
+    return f"go on with: wa-gateway {run.kind} --resume {run.id}"
+
+
+def _cells(standing: RunStanding) -> tuple[object, ...]:
+    run = standing.run
+    return (run.id, run.kind, run.state, time_text(run.created_ms), run.planned, run.made, *standing[1:])
+
+
+def _told(standing: RunStanding) -> dict[str, object]:
+    run = standing.run
+    return {
+        "run": run.id,
+        "kind": run.kind,
+        "state": run.state,
+        "created": time_text(run.created_ms),
+        "criteria": run.criteria.told(),
+        "planned": run.planned,
+        "made": run.made,
+        "delivered": standing.delivered,
+        "pending": standing.pending,
+        "dead": standing.dead,
+        "expired": standing.expired,
+    }

@@ -1,0 +1,1 @@
+"""What operators do, as functions on a session of the store: they print nothing, and know no command line."""

@@ -1,0 +1,161 @@
+"""Replay: deliver again what is in the store, in lanes of its own behind what is live."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple
+
+from gateway.operations import runs
+from gateway.operations.runs import CHUNK, NewDelivery, Run
+from gateway.operations.selection import FINAL, Criteria, Key, joined, where
+from gateway.store.base import State, lane_alone
+from gateway.store.session import Row, Session
+
+PAGE = 5_000
+"""Deliveries that are looked up at a time; they are written CHUNK by CHUNK."""
+
+
+class Group(NamedTuple):
+    """Deliveries of a plan that have these in common; when the first and the last of them were received."""
+
+    tenant: str
+    destination: str
+    type: str
+    deliveries: int
+    oldest_ms: int
+    newest_ms: int
+
+
+class Plan(NamedTuple):
+    """What a replay would do. `pruned` and `unknown` are ids that were asked for and cannot be replayed."""
+
+    criteria: Criteria
+    groups: list[Group]
+    first: int
+    last: int
+    pruned: int = 0
+    unknown: int = 0
+
+    @property
+    def deliveries(self) -> int:
+        return sum(group.deliveries for group in self.groups)
+
+
+async def plan(session: Session, criteria: Criteria) -> Plan:
+    """Where no state is asked for: any, of events that are named; of others those that are over."""
+    if not criteria.states and not criteria.ids:
+        criteria = replace(criteria, states=FINAL)
+    conditions, parameters = where(criteria)
+    rows = await session.fetch(
+        "SELECT n.tenant, n.name, e.type, count(*), min(r.received_ms), max(r.received_ms), min(e.seq), max(e.seq) "
+        f"{joined(_order(criteria, 'redsnb'))} {conditions} AND n.run = 0 "
+        "GROUP BY n.tenant, n.name, e.type ORDER BY n.tenant, n.name, e.type",
+        **parameters,
+    )
+    pruned, unknown = await _lacking(session, criteria)
+    return Plan(
+        criteria,
+        [Group(*row[:6]) for row in rows],
+        first=min((row[6] for row in rows), default=0),
+        last=max((row[7] for row in rows), default=0),
+        pruned=pruned,
+        unknown=unknown,
+    )
+
+
+async def start(session: Session, made: Plan, now_ms: int) -> Run:
+    """A run for the plan; nothing of it is made yet."""
+    number = await runs.create(
+        session, "replay", made.criteria, first=made.first, last=made.last, planned=made.deliveries, now_ms=now_ms
+    )
+    return await runs.find(session, number)
+
+
+async def fill(session: Session, run: Run, unordered: Callable[[Key], bool]) -> AsyncIterator[int]:
+    """Make the run's deliveries; yields how many were made with each commit.
+
+    Ends when all are, or when the run was paused or cancelled, or is filled by another process.
+    """
+    after = run.cursor
+    async for chunk in _chunks(session, run):
+        async with session.transaction():
+            if not await runs.advance(session, run.id, after=after, cursor=chunk[-1].event, made=len(chunk)):
+                return
+            numbers = await runs.destinations(session, run.id, {one.key for one in chunk})
+            await runs.make(
+                session,
+                [NewDelivery(one.event, numbers[one.key], _lane(one, unordered), one.received_ms) for one in chunk],
+            )
+        after = chunk[-1].event
+        yield len(chunk)
+    await runs.filled(session, run.id)
+
+
+class _Selected(NamedTuple):
+    event: int
+    key: Key
+    id: bytes
+    lane: int
+    received_ms: int
+
+
+def _lane(one: _Selected, unordered: Callable[[Key], bool]) -> int:
+    return lane_alone(one.id) if unordered(one.key) else one.lane
+
+
+async def _chunks(session: Session, run: Run) -> AsyncIterator[list[_Selected]]:
+    """Whole events, in order."""
+    chunk: list[_Selected] = []
+    async for event in _events(session, run):
+        chunk += event
+        if len(chunk) >= CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+async def _events(session: Session, run: Run) -> AsyncIterator[list[_Selected]]:
+    """Event by event, the deliveries that are to be made."""
+    conditions, parameters = where(run.criteria)
+    order = _order(run.criteria, "ersdnb")
+    after, page = run.cursor, PAGE
+    while True:
+        rows = await session.fetch(
+            f"SELECT e.seq, n.tenant, n.name, e.id, e.lane, r.received_ms {joined(order)} {conditions} "
+            f"AND n.run = 0 AND e.seq > :after AND d.event > :after AND e.seq <= :last "
+            "ORDER BY e.seq, n.id LIMIT :page",
+            after=after, last=run.last, page=page, **parameters,
+        )  # fmt: skip
+        events = [list(map(_selected, group)) for _, group in groupby(rows, itemgetter(0))]
+        if more := len(rows) == page:
+            events.pop()  # there may be more of it
+            page = page * 2 if not events else PAGE
+        for event in events:
+            yield event
+            after = event[0].event
+        if not more:
+            return
+
+
+def _selected(row: Row) -> _Selected:
+    return _Selected(row[0], (row[1], row[2]), bytes(row[3]), row[4], row[5])
+
+
+def _order(criteria: Criteria, otherwise: str) -> str:
+    """Tables in the order of the search: few are dead, and those have an index."""
+    if criteria.ids:
+        return "ersdnb"
+    return "ndbers" if criteria.wanted_states == (State.DEAD,) else otherwise
+
+
+async def _lacking(session: Session, criteria: Criteria) -> tuple[int, int]:
+    """Of the ids that are asked for: those whose events have been pruned, and those that nobody knows."""
+    if not criteria.ids:
+        return 0, 0
+    conditions, parameters = where(Criteria(ids=criteria.ids))
+    rows = await session.fetch(f"SELECT length(e.head) FROM events e WHERE 1 = 1 {conditions}", **parameters)  # noqa: S608
+    return sum(row[0] == 0 for row in rows), len(set(criteria.ids)) - len(rows)

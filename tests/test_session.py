@@ -1,0 +1,158 @@
+"""The connection beside the gateway's: what it opens, what it refuses, and that it keeps out of the way."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from gateway.config.values import StoreUrl
+from gateway.config.values import parse_store as parse
+from gateway.store import session_sqlite
+from gateway.store.base import StoreError, StoreUnavailable
+from gateway.store.engines import store_of
+from gateway.store.session import open_session
+from gateway.store.session_postgres import _translated
+from tests.operating import store
+from tests.postgres import create_database, postgres_server, postgres_template
+
+__all__ = ["postgres_server", "postgres_template", "store"]
+
+
+@pytest.fixture
+async def made(store: str, tmp_path: Path) -> StoreUrl:
+    """A store that a gateway has opened once."""
+    url = parse(store)
+    if url.kind == "sqlite":
+        url = url._replace(path=tmp_path / url.path)
+    opened = store_of(url)
+    await opened.open()
+    await opened.close()
+    return url
+
+
+async def test_reading_changes_nothing(made: StoreUrl) -> None:
+    async with open_session(made) as session:
+        assert await session.fetch("SELECT count(*) FROM events") == [(0,)]
+        with pytest.raises(StoreUnavailable, match=r"read.?only"):
+            await session.execute("DELETE FROM events")
+
+
+async def test_a_transaction_is_all_or_nothing(made: StoreUrl) -> None:
+    async def insert(*names: str, then: type[Exception] | None = None) -> None:
+        async with session.transaction():
+            for name in names:
+                assert (
+                    await session.execute("INSERT INTO destinations (tenant, name) VALUES ('acme', :name)", name=name)
+                    == 1
+                )
+            if then is not None:
+                raise then
+
+    async with open_session(made, write=True) as session:
+        with pytest.raises(ZeroDivisionError):
+            await insert("crm", then=ZeroDivisionError)
+        await insert("bot")
+        with pytest.raises(StoreUnavailable):
+            await insert("help", "bot")
+        assert [tuple(row) for row in await session.fetch("SELECT name FROM destinations")] == [("bot",)]
+
+
+async def test_a_snapshot_stands_still(made: StoreUrl) -> None:
+    insert = "INSERT INTO destinations (tenant, name) VALUES ('acme', :name)"
+    async with open_session(made) as reader, open_session(made, write=True) as writer:
+        async with reader.snapshot():
+            before = await reader.fetch("SELECT count(*) FROM destinations")
+            await writer.execute(insert, name="crm")
+            assert await reader.fetch("SELECT count(*) FROM destinations") == before
+        assert await reader.fetch("SELECT count(*) FROM destinations") != before
+
+
+async def test_a_query_that_is_given_up_ends(made: StoreUrl) -> None:
+    endless = {
+        "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n",
+        "postgresql": "SELECT pg_sleep(600)",
+    }
+    async with open_session(made) as session:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await session.fetch(endless[made.kind])
+        assert await session.fetch("SELECT count(*) FROM runs") == [(0,)]
+
+
+async def test_there_is_no_store_yet(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with pytest.raises(StoreError, match="comes with the first `wa-gateway run`"):
+        async with open_session(StoreUrl("sqlite", path), write=True):
+            pass
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_an_empty_database_is_no_store(postgres_server: str) -> None:
+    url = await create_database(postgres_server)
+    with pytest.raises(StoreError, match="comes with the first `wa-gateway run`"):
+        async with open_session(parse(url), write=True):
+            pass
+
+
+async def test_another_schema_is_refused_with_what_to_do(made: StoreUrl) -> None:
+    async def at(version: int) -> None:
+        if made.kind == "sqlite":
+            database = sqlite3.connect(made.path)
+            database.execute(f"PRAGMA user_version = {version}")
+            database.close()
+            return
+        connection = await asyncpg.connect(made.url.get_secret_value())
+        await connection.execute("UPDATE meta SET value = $1 WHERE name = 'version'", str(version).encode())
+        await connection.close()
+
+    older = 1 if made.kind == "sqlite" else 0
+    for version, remedy in ((older, "wa-gateway (migrate|run)"), (99, "run the newer wa-gateway")):
+        await at(version)
+        with pytest.raises(StoreError, match=remedy):
+            async with open_session(made):
+                pass
+
+
+async def test_a_file_of_another_program_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    database = sqlite3.connect(path)
+    database.execute("CREATE TABLE other (id INTEGER)")
+    database.close()
+    with pytest.raises(StoreError, match="is no store of wa-gateway"):
+        async with open_session(StoreUrl("sqlite", path)):
+            pass
+    path.write_bytes(b"no database at all" * 100)
+    with pytest.raises(StoreError, match="cannot read"):
+        async with open_session(StoreUrl("sqlite", path)):
+            pass
+
+
+async def test_a_commit_waits_for_that_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_sqlite, "BUSY_S", 0.1)
+    url = StoreUrl("sqlite", tmp_path / "store.db")
+    opened = store_of(url)
+    await opened.open()
+    await opened.close()
+    other = sqlite3.connect(url.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    async with open_session(url, write=True) as session:
+        with pytest.raises(StoreUnavailable, match="locked"):
+            async with session.transaction():
+                pass
+        other.execute("COMMIT")
+        async with session.transaction():
+            pass
+    other.close()
+
+
+def test_parameters_become_numbers() -> None:
+    sql = "SELECT :one::text, :other, ':none' WHERE a = :one"
+    assert _translated(sql)[0].startswith("SELECT $1::text, $2, ")
+    assert _translated("UPDATE t SET a = :b WHERE c = :b AND d = :e") == (
+        "UPDATE t SET a = $1 WHERE c = $1 AND d = $2",
+        ("b", "e"),
+    )
