@@ -6,48 +6,77 @@ import argparse
 import json
 import os
 import sys
+import time
+import traceback
+from collections.abc import Iterable
 from pathlib import Path
 
-from bench import growth, http, normalize
-from bench.figures import Row, table
+from bench import plots
+from bench.figures import Row, notes, table
 from bench.load import LoadError
-from bench.machine import LOAD_CORE, SERVER_CORE, ServerError, describe, disk_directory, pin
+from bench.machine import LOAD_CORE, ServerError, describe, disk_directory, pinned
+from bench.measures import MEASURES, Measure
+from bench.runs import Bench, LeftOut
+
+FAILED = "FAILED"
 
 
 def main() -> int:
     args = _arguments()
-    directory = args.directory or disk_directory()
+    bench = Bench(args.directory or disk_directory(), args.quick)
     others = os.getloadavg()[0]
-    try:
-        rows = _measure(args, directory)
-    except (LoadError, ServerError) as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    machine = f"{describe(directory)}; load average before: {others:.1f}"
-    print(f"{table(rows)}\n\n{machine}")
+    with pinned((LOAD_CORE,)):
+        rows = [row for measure in args.only for row in _measure(measure, bench)]
+    machine = f"{describe(bench.directory)}; load average before: {others:.1f}"
+    print(f"{table(rows)}\n\n{notes(rows)}\n\n{machine}")
+    figures = {"machine": machine, "quick": args.quick, "rows": [row.as_json() for row in rows]}
     if args.json:
-        figures = {"machine": machine, "rows": [row.as_json() for row in rows]}
         args.json.write_text(json.dumps(figures, indent=2) + "\n")
-    return 0
+    if args.plots:
+        plots.write(figures, args.plots)
+    return 1 if any(row.ours == FAILED for row in rows) else 0
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="shorter runs, fewer rounds: under a minute")
-    parser.add_argument("--skip-growth", action="store_true", help="do not fill a store with millions of rows")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description=__doc__, epilog=f"Measures: {', '.join(one.name for one in MEASURES)}."
+    )
+    parser.add_argument("--only", type=_chosen, default=MEASURES, metavar="NAME,...", help="run these measures")
+    parser.add_argument("--skip", type=_chosen, default=(), metavar="NAME,...", help="run all but these")
+    parser.add_argument("--quick", action="store_true", help="shorter runs, fewer rounds: a few minutes")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures, with all samples")
+    parser.add_argument("--plots", type=Path, metavar="DIRECTORY", help="draw the curves")
     parser.add_argument("--directory", type=Path, help="where stores are made; on a disk")
-    return parser.parse_args()
+    args = parser.parse_args()
+    args.only = [measure for measure in args.only if measure not in args.skip]
+    if args.plots and not any(measure.name == plots.MEASURE for measure in args.only):
+        parser.error(f"--plots needs the measure {plots.MEASURE}")
+    return args
 
 
-def _measure(args: argparse.Namespace, directory: Path) -> list[Row]:
-    pin(SERVER_CORE)
-    rows = normalize.rows(repeats=10 if args.quick else 40)
-    pin(LOAD_CORE)
-    rows = http.HttpMeasures(http.QUICK if args.quick else http.FULL, directory).rows() + rows
-    if not args.skip_growth:
-        pin(SERVER_CORE)
-        rows.append(growth.row(directory, quick=args.quick))
+def _chosen(text: str) -> Iterable[Measure]:
+    known = {measure.name: measure for measure in MEASURES}
+    names = text.split(",")
+    for name in names:
+        if name not in known:
+            raise argparse.ArgumentTypeError(f"no measure {name!r}; there are {', '.join(known)}")
+    return [known[name] for name in names]
+
+
+def _measure(measure: Measure, bench: Bench) -> list[Row]:
+    """One that fails, or cannot run here, leaves the others alone."""
+    print(f"{measure.name} …", end=" ", file=sys.stderr, flush=True)
+    started = time.monotonic()
+    try:
+        rows = measure.rows(bench)
+    except LeftOut as reason:
+        rows = [Row(measure.name, "left out", note=f"left out: {reason}")]
+    except (LoadError, ServerError, OSError) as error:
+        rows = [Row(measure.name, FAILED, note=f"failed: {error}")]
+    except Exception as error:  # the figures of an hour must not go with it
+        traceback.print_exc()
+        rows = [Row(measure.name, FAILED, note=f"failed: {type(error).__name__}: {error}")]
+    print(f"{time.monotonic() - started:.0f} s", file=sys.stderr)
     return rows
 
 

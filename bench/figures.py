@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-COLUMNS = ("measure", "ours", "ceiling", "ratio", "target", "CPU µs/event", "note")
+COLUMNS = ("measure", "ours", "against", "ratio", "aim", "CPU µs an event")
 
 
 @dataclass
@@ -20,11 +20,11 @@ class Sample:
 
 @dataclass
 class Row:
-    """A line of the table. `limit` is what the target compares `value` with: at least, or at most."""
+    """A line of the table. The aim compares `value` with a limit: at least, or at most."""
 
     measure: str
     ours: str
-    ceiling: str = ""
+    against: str = ""
     ratio: str = ""
     value: float | None = None
     at_least: float | None = None
@@ -43,14 +43,14 @@ class Row:
         return None if self.at_most is None else self.value <= self.at_most
 
     @property
-    def target(self) -> str:
+    def aim(self) -> str:
         if self.met is None:
             return ""
         sign, limit = ("≥", self.at_least) if self.at_least is not None else ("≤", self.at_most)
-        return f"{sign} {limit:g}{self.unit} {'met' if self.met else 'MISSED'}"
+        return f"{sign} {limit:g}{self.unit}, {'met' if self.met else 'MISSED'}"
 
     def cells(self) -> tuple[str, ...]:
-        return (self.measure, self.ours, self.ceiling, self.ratio, self.target, self.cpu, self.note)
+        return (self.measure, self.ours, self.against, self.ratio, self.aim, self.cpu)
 
     def as_json(self) -> dict[str, Any]:
         limits = {"at_least": self.at_least, "at_most": self.at_most, "met": self.met}
@@ -58,25 +58,44 @@ class Row:
             "measure": self.measure,
             "value": self.value,
             **{name: limit for name, limit in limits.items() if limit is not None},
+            "note": self.note,
             **self.figures,
         }
 
 
-def pair(measure: str, unit: str, ours: Sequence[Sample], peers: Sequence[Sample], at_least: float, note: str) -> Row:
+def pair(
+    measure: str,
+    unit: str,
+    ours: Sequence[Sample],
+    peers: Sequence[Sample],
+    at_least: float,
+    note: str,
+    **figures: Any,
+) -> Row:
     """Ours against a peer, run in turns: the median of the rounds' ratios, which the machine's moods touch least."""
     ratios = [one.rate / peer.rate for one, peer in zip(ours, peers, strict=True)]
-    ratio = statistics.median(ratios)
     return Row(
         measure,
         f"{_median(ours):,.0f} {unit}",
         f"{_median(peers):,.0f} {unit}",
-        f"{ratio:.2f} ({min(ratios):.2f}..{max(ratios):.2f})",
-        ratio,
+        spread(ratios),
+        statistics.median(ratios),
         at_least=at_least,
         cpu=f"{_median_cpu(ours):.0f} vs {_median_cpu(peers):.0f}",
         note=note,
-        figures={"ours": [vars(one) for one in ours], "peer": [vars(one) for one in peers], "ratios": ratios},
+        figures={
+            "ours": [vars(one) for one in ours],
+            "peer": [vars(one) for one in peers],
+            "ratios": ratios,
+            **figures,
+        },
     )
+
+
+def spread(values: Sequence[float], digits: int = 2) -> str:
+    """The median, and how far the others lie from it."""
+    low, middle, high = min(values), statistics.median(values), max(values)
+    return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def _median(samples: Sequence[Sample]) -> float:
@@ -93,10 +112,15 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 
 def table(rows: Sequence[Row]) -> str:
+    """Markdown that is read well as it is, too."""
     lines = [COLUMNS, *(row.cells() for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(COLUMNS))]
     rule = tuple("-" * width for width in widths)
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |"
         for line in (COLUMNS, rule, *lines[1:])
     )
+
+
+def notes(rows: Sequence[Row]) -> str:
+    return "\n".join(f"{row.measure}: {row.note}" for row in rows if row.note)

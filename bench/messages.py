@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 
 import orjson
 
@@ -18,35 +18,41 @@ PER_SECOND = 5_000
 
 def text_message(number: int, at_s: int) -> bytes:
     """A webhook with one text message, as Meta's page on messages webhooks shows it."""
-    sender = str(15550100000 + number % SENDERS)
-    return orjson.dumps(
-        {
-            "object": "whatsapp_business_account",
-            "entry": [
-                {
-                    "id": "102290129340398",
-                    "changes": [{"value": _message_value(sender, number, at_s), "field": "messages"}],
-                }
-            ],
-        }
-    )
+    return text_batch(number, 1, at_s)
 
 
-def _message_value(sender: str, number: int, at_s: int) -> dict[str, object]:
-    return {
+def text_batch(first: int, count: int, at_s: int) -> bytes:
+    """A webhook with some text messages, each from somebody else."""
+    numbers = range(first, first + count)
+    value = {
         "messaging_product": "whatsapp",
         "metadata": {"display_phone_number": "15550783881", "phone_number_id": "106540352242922"},
-        "contacts": [{"profile": {"name": "Sheena Nelson"}, "wa_id": sender}],
+        "contacts": [{"profile": {"name": "Sheena Nelson"}, "wa_id": _sender(number)} for number in numbers],
         "messages": [
             {
-                "from": sender,
+                "from": _sender(number),
                 "id": f"wamid.HBgLMTY1MDM4Nzk0MzkVAgASGBQzQTRBNjU5OUFFRT{number:016d}",
                 "timestamp": str(at_s),
                 "text": {"body": "Does it come in another color?"},
                 "type": "text",
             }
+            for number in numbers
         ],
     }
+    return _webhook(value)
+
+
+def _sender(number: int) -> str:
+    return str(15550100000 + number % SENDERS)
+
+
+def _webhook(value: Mapping[str, object]) -> bytes:
+    return orjson.dumps(
+        {
+            "object": "whatsapp_business_account",
+            "entry": [{"id": "102290129340398", "changes": [{"value": value, "field": "messages"}]}],
+        }
+    )
 
 
 def status_batch(count: int, at_s: int) -> bytes:
@@ -67,12 +73,7 @@ def status_batch(count: int, at_s: int) -> bytes:
         "metadata": {"display_phone_number": "15550783881", "phone_number_id": "106540352242922"},
         "statuses": statuses,
     }
-    return orjson.dumps(
-        {
-            "object": "whatsapp_business_account",
-            "entry": [{"id": "102290129340398", "changes": [{"value": value, "field": "messages"}]}],
-        }
-    )
+    return _webhook(value)
 
 
 def whapi_text(api_key: str) -> bytes:
@@ -109,20 +110,28 @@ def whapi_text(api_key: str) -> bytes:
     )
 
 
-def requests(first: int, count: int) -> list[bytes]:
-    """Whole HTTP requests with distinct messages, from about now on."""
-    return list(_requests(first, count))
-
-
-def _requests(first: int, count: int) -> Iterator[bytes]:
-    key = APP_SECRET.encode()
+def requests(first: int, count: int, paths: Sequence[str] = (PATH,)) -> list[bytes]:
+    """Whole HTTP requests with distinct messages, from about now on; the paths in turns."""
     now_s = int(time.time())
-    for number in range(first, first + count):
-        body = text_message(number, now_s + (number - first) // PER_SECOND)
-        head = (
-            f"POST {PATH} HTTP/1.1\r\nHost: hooks.example.com\r\nUser-Agent: facebookexternalua\r\nAccept: */*\r\n"
-            f"Accept-Encoding: deflate, gzip\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-            f"X-Hub-Signature: sha1={hmac.new(key, body, 'sha1').hexdigest()}\r\n"
-            f"X-Hub-Signature-256: sha256={hmac.new(key, body, 'sha256').hexdigest()}\r\n\r\n"
-        )
-        yield head.encode() + body
+    return [
+        _signed(text_message(number, now_s + (number - first) // PER_SECOND), paths[number % len(paths)])
+        for number in range(first, first + count)
+    ]
+
+
+def batches(first: int, count: int, items: int) -> list[bytes]:
+    """Whole HTTP requests with so many messages each."""
+    now_s = int(time.time())
+    numbers = range(first, first + count * items, items)
+    return [_signed(text_batch(number, items, now_s + (number - first) // PER_SECOND), PATH) for number in numbers]
+
+
+def _signed(body: bytes, path: str) -> bytes:
+    key = APP_SECRET.encode()
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: hooks.example.com\r\nUser-Agent: facebookexternalua\r\nAccept: */*\r\n"
+        f"Accept-Encoding: deflate, gzip\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        f"X-Hub-Signature: sha1={hmac.new(key, body, 'sha1').hexdigest()}\r\n"
+        f"X-Hub-Signature-256: sha256={hmac.new(key, body, 'sha256').hexdigest()}\r\n\r\n"
+    )
+    return head.encode() + body

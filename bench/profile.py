@@ -12,19 +12,16 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from pathlib import Path
 
 from bench import servers
-from bench.http import WARM_UP, await_drained
-from bench.load import closed_loop
-from bench.machine import LOAD_CORE, Server, disk_directory, pin
-from bench.messages import requests
+from bench.machine import LOAD_CORE, Server, disk_directory, pinned
+from bench.runs import WARM_UP, Bench, answered, await_drained
 
 COUNT = {"accept": 30_000, "end-to-end": 15_000}
 SAMPLES_PER_S = 500
-IDLE = ("EpollSelector.select", "SqliteStore._next_batch", "_worker (concurrent/futures")
+IDLE = ("EpollSelector.select", "Worker._next_batch (gateway", "_worker (concurrent/futures")
 NATIVE_DEPTH = 10
 """So many frames of C may lie above the one that waits."""
 
@@ -40,29 +37,32 @@ def main() -> int:
     if spy is None:
         print("bench.profile: py-spy is not installed: pip install py-spy", file=sys.stderr)
         return 1
-    pin(LOAD_CORE)
-    with tempfile.TemporaryDirectory(prefix="wa-gateway-bench-", dir=disk_directory()) as name:
+    bench = Bench(disk_directory(), quick=False)
+    with pinned((LOAD_CORE,)), bench.new_directory() as name:
         stacks = args.stacks or Path(name) / "stacks.txt"
         command = [spy, "record", "--format", "raw", "--rate", str(SAMPLES_PER_S), "--threads", "--output", str(stacks)]
-        _record([*command, "--native"] if args.native else command, args.what, Path(name))
+        _record(bench, [*command, "--native"] if args.native else command, args.what, Path(name))
         _print(stacks.read_text(), args.top)
     return 0
 
 
-def _record(command: list[str], what: str, directory: Path) -> None:
-    with servers.sink() as sink, servers.gateway(directory, sink if what == "end-to-end" else None) as server:
-        closed_loop(server.port, requests(0, WARM_UP))
-        load = requests(1_000_000, COUNT[what])
-        spy = subprocess.Popen([*command, "--pid", str(server.pid)], stdout=subprocess.DEVNULL)
-        try:
-            _work(server, sink if what == "end-to-end" else None, load)
-        finally:
-            spy.send_signal(signal.SIGINT)
-            spy.wait(30)
+def _record(bench: Bench, command: list[str], what: str, directory: Path) -> None:
+    with servers.sink() as sink:
+        downstream = sink if what == "end-to-end" else None
+        destinations = {"sink": servers.destination(sink.url)} if downstream else {}
+        with servers.gateway(directory, servers.bench_tenant(**destinations)) as server:
+            answered(server, bench.requests(WARM_UP))
+            load = bench.requests(COUNT[what])
+            spy = subprocess.Popen([*command, "--pid", str(server.pid)], stdout=subprocess.DEVNULL)
+            try:
+                _work(server, downstream, load)
+            finally:
+                spy.send_signal(signal.SIGINT)
+                spy.wait(30)
 
 
 def _work(server: Server, sink: Server | None, load: list[bytes]) -> None:
-    closed_loop(server.port, load)
+    answered(server, load)
     if sink is not None:
         await_drained(sink, WARM_UP + len(load))
 
