@@ -131,7 +131,8 @@ class Engine:
             try:
                 async with self._beginning:
                     backlogs = await self._store.backlog(wanted)
-                    self._take_over(wanted & self._gaining, backlogs)
+                    if wanted <= self._gaining:
+                        self._take_over(wanted, backlogs)
             except StoreUnavailable:
                 await asyncio.sleep(STORE_RETRY_S)
 
@@ -173,7 +174,10 @@ class Engine:
         while True:
             try:
                 async with self._beginning:
-                    backlog = (await self._store.backlog(self._shards, number)).get(number)
+                    shards = self._shards
+                    backlog = (await self._store.backlog(shards, number)).get(number)
+                    if shards != self._shards:  # some were lost meanwhile: their lanes are not ours to begin
+                        continue
                     if backlog is not None:
                         begin(backlog)
                 return

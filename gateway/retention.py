@@ -172,9 +172,16 @@ class Retention:
                 before, judgement = judgement.excess, await self._look()
                 limit = step_for(judgement.excess, before - judgement.excess, step.receipts)
         self._tell(done, "size")
+        if judgement.tight and not any(done) and await self._others_make_room(judgement):
+            return False
         self._refuses_all = judgement.exhausted
         self._refuse(judgement.over if judgement.tight else frozenset())
         return not judgement.tight
+
+    async def _others_make_room(self, judgement: Judgement) -> bool:
+        """One process at a time prunes: whoever could not may have come second."""
+        await self._pause(LOOK_S)
+        return (await self._look()).excess < judgement.excess
 
     async def _expire(self) -> int:
         """Of destinations that are paused or disabled, as long as they are: the store sees to that."""

@@ -69,16 +69,23 @@ def _unprivileged() -> dict[str, Any]:
     return {"user": "nobody", "extra_groups": []} if os.geteuid() == 0 else {}
 
 
-def _readable(binaries: Path, directory: Path) -> Path:
+@cache
+def _readable(binaries: Path) -> Path:
     """The programs, or a copy of them where the other user cannot read them."""
     probe = subprocess.run(
         ["/bin/sh", "-c", 'test -x "$0"', str(binaries / "postgres")], cwd="/", check=False, **_unprivileged()
     )
     if probe.returncode == 0:
         return binaries
-    copy = directory / "postgres"
-    shutil.copytree(binaries.parent, copy, symlinks=True)
-    return copy / binaries.name
+    copy = Path(tempfile.mkdtemp(prefix="wagw-pg-programs-", dir="/tmp"))
+    copy.chmod(0o755)
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    package = binaries.parent.parent
+    shutil.copytree(binaries.parent, copy / package.name / binaries.parent.name, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")  # found by their place beside the package
+    if libraries.exists():
+        shutil.copytree(libraries, copy / libraries.name)
+    return copy / package.name / binaries.parent.name / binaries.name
 
 
 class RestartableServer:
@@ -94,7 +101,7 @@ class RestartableServer:
         self._data = self._home / "data"
         self._settings = {"listen_addresses": "", "unix_socket_directories": str(self._home), **self._given}
         try:
-            self._bin = _readable(_binaries(), self._home)
+            self._bin = _readable(_binaries())
             options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-instructions", "--no-sync"]
             self._run("initdb", "-D", str(self._data), *options)
             self.start()

@@ -575,6 +575,28 @@ async def test_shards_of_a_paused_destination_come_and_go(tmp_path: Path) -> Non
         assert sorted(w.downstream.seen) == list(range(50))
 
 
+async def test_shards_that_are_lost_while_a_destination_is_read_anew_are_not_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A held lane of them would stay held here, and take in what comes once they are back."""
+    async with world(tmp_path) as w:
+        w.downstream.answers[1] = [BROKEN]
+        await w.append((1, 7))
+        await w.seen(1)
+        await change_mode(w, Mode.PAUSED)
+        lost = frozenset({shard_of(w.destination, 7)})
+        real: Any = w.store.backlog
+
+        async def backlog(shards: frozenset[int], destination: int | None = None) -> Any:
+            found = await real(shards, destination)
+            w.engine.lost(lost)
+            return found if lost <= shards else {}
+
+        monkeypatch.setattr(w.store, "backlog", backlog)
+        await change_mode(w, Mode.ACTIVE)
+        assert len(w.memory.lanes) == 0
+
+
 async def test_nobody_writes_without_a_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "STORE_RETRY_S", 0.001)
     async with world(tmp_path) as w:

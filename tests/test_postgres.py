@@ -287,12 +287,24 @@ async def test_polling_finds_what_nobody_told(open_store: Open, notices: bool, m
     await one.append(submission(source, [event(n, lane=n) for n in range(50)], (destination,)))
     await until(lambda: destination in listener.hints, "the sweep")
     assert await drain(two, destination) == list(range(50))
-    listener.changes = 0
     await until(lambda: two._known is not None, "a first look")
+    listener.changes = 0
     await one.change(destination, lambda control: control.with_mode(Mode.PAUSED, "lunch", NOW_MS))
     await until(lambda: listener.changes, "the change")
     [control] = await two.controls()
     assert (control.mode, control.reason) == (Mode.PAUSED, "lunch")
+
+
+async def test_a_change_between_the_start_and_the_first_look_is_heard_of(
+    open_store: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "POLL_S", 0.2)
+    one, two = [await open_store("postgres", notices=False) for _ in range(2)]
+    _, destination = await registered(one)
+    assert await two.controls() == []
+    listener = await attended(two)
+    await one.change(destination, lambda control: control.with_mode(Mode.PAUSED, "lunch", NOW_MS))
+    await until(lambda: listener.changes, "the change", 5)
 
 
 async def test_changes_of_two_processes_add_up(open_store: Open) -> None:

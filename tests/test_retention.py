@@ -243,6 +243,24 @@ async def test_whose_events_cannot_go_is_refused_and_others_are_not(make: Make) 
     assert world.metric("wagw_tenants_over_quota") == 0
 
 
+@pytest.mark.parametrize("sinking", [True, False])
+async def test_nobody_is_refused_while_another_process_makes_room(make: Make, sinking: bool) -> None:
+    world = await make(size=1024**2)
+    used = 1_000_000
+
+    async def told() -> Volume:
+        return Volume(used, {"acme": 1})
+
+    async def pause(seconds: float) -> None:
+        nonlocal used
+        used -= 1000 if sinking and seconds == LOOK_S else 0
+
+    world.store.volume = told
+    world.retention._pause = pause
+    assert not await world.retention.make_room()
+    assert world.retention.full("acme") is not sinking
+
+
 async def test_a_full_store_refuses_all_until_there_is_room(make: Make) -> None:
     world = await make()
     volume = Volume(100, {"acme": 1, "other": 1})

@@ -8,12 +8,14 @@ import re
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
+from gateway.store import sqlite_file
 from gateway.store.base import (
     ALL_SHARDS,
     Account,
@@ -441,6 +443,30 @@ async def test_a_commit_waits_for_that_of_another_process(tmp_path: Path) -> Non
     other.execute("COMMIT")
     other.close()
     assert (await append).stored == [True]
+    await store.close()
+
+
+async def test_a_file_that_another_process_holds_is_waited_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_file, "BUSY_S", 0.3)
+    store = await opened(tmp_path / "store.db")
+    source, destination = await registered(store)
+    [delivery] = (await store.append(submission(source, [event(100)], (destination,)))).deliveries
+    other = sqlite3.connect(store._file.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    store.settle(done(delivery))
+    began = time.monotonic()
+    appends = [store.append(submission(source, [event(n)], (destination,))) for n in range(40)]
+    results = await asyncio.gather(*appends, return_exceptions=True)
+    assert time.monotonic() - began < 40 * 0.3 / 4
+    assert all(isinstance(result, StoreUnavailable) and "locked" in str(result) for result in results)
+    assert store.unsettled == 1
+    other.execute("ROLLBACK")
+    other.close()
+    await store.flush()
+    assert (await store.append(submission(source, [event(1)], (destination,)))).stored == [True]
+    assert [(one.matched, one.delivered) for one in await store.accounts()] == [(2, 1)]
     await store.close()
 
 

@@ -325,7 +325,7 @@ class PostgresStore:
             masks[destination] = masks.get(destination, 0) | 1 << shard
         self._hint(masks)
         known = (await self.controls(), await self.runs())
-        if self._known not in (None, known) and self._listener is not None:
+        if known != self._known and self._listener is not None:  # at first nobody knows how old the listener's are
             self._listener.changed()
         self._known = known
 
@@ -334,7 +334,8 @@ class PostgresStore:
     async def _yielding(self, shards: frozenset[int]) -> None:
         assert self._listener is not None
         self._queued.lose(mask_of(shards))
-        await self._listener.yielding(shards)
+        with contextlib.suppress(StoreUnavailable):  # it settles what it can; the rest is waited for here
+            await self._listener.yielding(shards)
         while self._leases.alive:
             try:
                 return await self._settler.flush()

@@ -131,12 +131,12 @@ def _prepare(database: sqlite3.Connection, path: Path, synchronous: str) -> None
     database.execute(f"PRAGMA synchronous = {synchronous}")
     database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     database.execute("PRAGMA journal_size_limit = 67108864")
-    database.execute("PRAGMA temp_store = MEMORY")
     for migration in todo:
         database.executescript(
             f"BEGIN IMMEDIATE;\n{migration.sql}\n"
             f"PRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {migration.number};\nCOMMIT;"
         )
+    database.execute("PRAGMA temp_store = MEMORY")  # not before: a migration may sort millions of rows
     database.execute("INSERT OR IGNORE INTO meta (name, value) VALUES ('party_key', ?)", (os.urandom(32),))
 
 

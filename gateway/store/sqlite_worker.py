@@ -35,6 +35,10 @@ NEWS_S = 0.1
 """How often a busy one looks, at most: where something was committed, all that is queued is looked for."""
 
 
+class _Busy(StoreUnavailable):
+    """Another process holds the file: that would be so for each of a batch's operations, and each would wait."""
+
+
 @dataclass(slots=True)
 class Append:
     submission: Submission
@@ -167,7 +171,8 @@ class Worker:
             turn.settled += sum(len(settle.settlements) for settle in settles)
             turn.results += zip((append.future for append in appends), outcome, strict=True)
             turn.results += ((settle.future, None) for settle in settles if settle.future is not None)
-        elif len(appends) + len(settles) > 1:  # one rotten operation must not take the others with it
+        elif len(appends) + len(settles) > 1 and not isinstance(outcome, _Busy):
+            # one rotten operation must not take the others with it
             self._write_one_by_one(appends, settles, turn)
         else:
             turn.results += ((append.future, outcome) for append in appends)
@@ -200,7 +205,10 @@ class Worker:
 
     def _transact(self, appends: list[Append], settles: list[Settle]) -> list[Appended]:
         database = self._database
-        database.execute("BEGIN IMMEDIATE")
+        try:
+            database.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise _Busy(f"{type(error).__name__}: {error}") from error
         for settle in settles:
             self.writer.settle(settle.settlements, settle.waiting)
         appended = self.writer.append([append.submission for append in appends]) if appends else []
@@ -222,4 +230,6 @@ class Worker:
             if self._database.in_transaction:
                 with contextlib.suppress(sqlite3.Error):
                     self._database.execute("ROLLBACK")
-            return error if isinstance(error, LookupError) else StoreUnavailable(f"{type(error).__name__}: {error}")
+            if isinstance(error, (LookupError, StoreUnavailable)):
+                return error
+            return StoreUnavailable(f"{type(error).__name__}: {error}")
