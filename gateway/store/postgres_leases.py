@@ -226,11 +226,11 @@ class Leases:
         self._lose(self._held & ~mine)
         if gained := mine & ~self._held & ~self._busy:
             self._held |= gained
-            self._change(self._gain(gained), gained)
+            self._change(self._gain, gained)
         leaving = self._held & self._busy
         if surplus := max(0, found.surplus - leaving.bit_count()):
             leaving = mask_of(shards_of(self._held & ~self._busy)[-surplus:])
-            self._change(self._yield(leaving), leaving)
+            self._change(self._yield, leaving)
         if len(found.replicas) != self._count:
             self._count = len(found.replicas)
             holder.replicas(self._count)
@@ -242,13 +242,13 @@ class Leases:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _change(self, work: Awaitable[None], mask: int) -> None:
+    def _change(self, work: Callable[[int], Awaitable[None]], mask: int) -> None:
         self._busy |= mask
         self._spawn(self._changing(work, mask))
 
-    async def _changing(self, work: Awaitable[None], mask: int) -> None:
+    async def _changing(self, work: Callable[[int], Awaitable[None]], mask: int) -> None:
         try:
-            await work
+            await work(mask)
         finally:
             self._busy &= ~mask
             owed, self._owed = self._owed & mask, self._owed & ~mask
