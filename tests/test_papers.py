@@ -183,6 +183,17 @@ def test_guarantees_name_every_state_and_number() -> None:
     assert "5 s, 30 s, 2 min, 10 min, 30 min, 1 h, 2 h, 4 h, 6 h, then every 6 h" in text
 
 
+def test_tests_that_guarantees_name_are_there() -> None:
+    text = (DOCS / "explanation" / "delivery-guarantees.md").read_text()
+    module, named = "", 0
+    for file, test in re.findall(r"`(test_\w+\.py)?(?:::)?(test_\w+)?`", text):
+        module = file or module
+        if test:
+            named += 1
+            assert f"def {test}(" in (ROOT / "tests" / module).read_text(), f"{module}::{test}"
+    assert named > 20
+
+
 def test_every_field_that_is_mapped_is_named_for_subscribing() -> None:
     page = (DOCS / "how-to" / "connect-cloud-api.md").read_text()
     assert [field for field in (HANDOVERS, *sorted(ARRAY_FIELDS), *FIELDS) if f"`{field}`" not in page] == []
