@@ -204,7 +204,10 @@ class Feed:
         else:
             self._expect_stored(upcoming)
         news = [one for one in memory.window.news(page, reading) if self._reader.takes(one.lane)]
-        for delivery in self._reader.choose(news):
+        chosen = self._reader.choose(news)
+        if len(chosen) < len(news):  # the others are to be found again, whatever becomes of the one that probes
+            self.expect(self._clock.steady_ms())
+        for delivery in chosen:
             memory.admit_retry(delivery)
         self._reader.pump()
 
