@@ -9,18 +9,18 @@ from contextlib import AsyncExitStack
 
 from aiohttp import web
 
+from gateway.accepting.ingress import Ingress
+from gateway.accepting.ingress import Served as ServedSource
+from gateway.accepting.intake import Budget, RateLimit
 from gateway.admin import Admin
 from gateway.clock import Clock, SystemClock
 from gateway.config import Config, Destination, Source
 from gateway.config.values import Address
-from gateway.engine import Engine
-from gateway.engine import Served as ServedDestination
-from gateway.forwarder import Forwarder
-from gateway.ingress import Ingress
-from gateway.ingress import Served as ServedSource
-from gateway.intake import Budget, RateLimit
+from gateway.delivering.engine import Engine
+from gateway.delivering.engine import Served as ServedDestination
 from gateway.retention import Retention
 from gateway.schemas.serve import Schemas
+from gateway.sending.forwarder import Forwarder
 from gateway.sockets import CannotListen, bind, refusal, url_of
 from gateway.stamp import SourceStamp
 from gateway.store.base import DestinationRow, SourceRow

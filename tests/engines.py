@@ -13,12 +13,12 @@ import structlog
 
 from gateway.clock import Clock
 from gateway.config import Destination
-from gateway.engine import Engine, Served
-from gateway.gate import Members, Report
-from gateway.memory import Memory
-from gateway.outlet import Outlet
-from gateway.policy import Outcome, Rules, Schedule
-from gateway.queue import DestinationQueue
+from gateway.delivering.engine import Engine, Served
+from gateway.delivering.gate import Members, Report
+from gateway.delivering.memory import Memory
+from gateway.delivering.outlet import Outlet
+from gateway.delivering.policy import Outcome, Rules, Schedule
+from gateway.delivering.queue import DestinationQueue
 from gateway.store.base import Delivery, DestinationRow, Run, SourceRow, State, Store, shard_of
 from gateway.store.sqlite import SqliteStore
 from gateway.telemetry import Log, Metrics

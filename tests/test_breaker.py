@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.batch import concerns_all, halves
-from gateway.breaker import ATTEMPTS, LANES, Breaker, is_away, probe_wait_ms
-from gateway.pace import Pace
-from gateway.policy import Outcome
+from gateway.delivering.batch import concerns_all, halves
+from gateway.delivering.breaker import ATTEMPTS, LANES, Breaker, is_away, probe_wait_ms
+from gateway.delivering.pace import Pace
+from gateway.delivering.policy import Outcome
 
 DOWN, FINE, REFUSED, GONE = Outcome(500), Outcome(200), Outcome(422), Outcome(410)
 

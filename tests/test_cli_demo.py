@@ -12,12 +12,12 @@ import aiohttp
 import pytest
 import structlog
 
-from gateway import forwarder
 from gateway.cli import demo
 from gateway.cli.failures import Failed
 from gateway.config import Config, load_config
-from gateway.rehearsal import Ledger, Post, configuration, new_webhook_secret, posts
-from gateway.samples import samples
+from gateway.sending import forwarder
+from gateway.trying.rehearsal import Ledger, Post, configuration, new_webhook_secret, posts
+from gateway.trying.samples import samples
 from providers import load_adapters
 from tests.program import run, started
 from tests.test_cli_listen import EVENT

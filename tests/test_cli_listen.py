@@ -14,8 +14,8 @@ import pytest
 
 from gateway.cli.listen import lines
 from gateway.config import DEVELOPMENT_SECRET
-from gateway.receiver import BATCH, Received, Untrusted, check_delivery
-from gateway.signing import decode_secret, sign
+from gateway.sending.signing import decode_secret, sign
+from gateway.trying.receiver import BATCH, Received, Untrusted, check_delivery
 from tests.program import Program, started
 from tests.support import SECRET
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.app import Gateway
-from gateway.samples import default_sample, samples
+from gateway.trying.samples import default_sample, samples
 from providers import Adapter, load_adapters
 from tests.program import run
 from tests.support import Downstream, running, until, write_config

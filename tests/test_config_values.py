@@ -25,7 +25,7 @@ from gateway.config.values import (
     parse_size_limit,
     parse_store,
 )
-from gateway.signing import decode_secret
+from gateway.sending.signing import decode_secret
 from providers import load_adapters
 
 ROOT = Path(__file__).parent.parent

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from gateway import connect, connections
 from gateway.config import Destination
-from gateway.connect import ConnectFailed, Names
-from gateway.connections import Connections
-from gateway.forwarder import Target, target_of
-from gateway.http1 import Answer
+from gateway.sending import connect, connections
+from gateway.sending.connect import ConnectFailed, Names
+from gateway.sending.connections import Connections
+from gateway.sending.forwarder import Target, target_of
+from gateway.sending.http1 import Answer
 from tests.raw_server import OK, RawServer, read_request
 from tests.support import SECRET, until
 
@@ -214,7 +214,7 @@ async def test_who_stops_waiting_for_a_name_stops_nobody_else(monkeypatch: pytes
 def test_a_resolver_that_hangs_holds_up_no_exit() -> None:
     program = """
 import asyncio, time
-from gateway import connect
+from gateway.sending import connect
 connect._resolve = lambda host, port: time.sleep(600)
 async def main():
     names = connect.Names(asyncio.get_running_loop())

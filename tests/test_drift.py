@@ -14,8 +14,8 @@ import aiohttp
 import orjson
 import pytest
 
+from gateway.accepting.drift import MOST_BYTES, MOST_KINDS, WRITE_AFTER_S, DriftLog, masked, safe_name
 from gateway.cli.program import exit_code
-from gateway.drift import MOST_BYTES, MOST_KINDS, WRITE_AFTER_S, DriftLog, masked, safe_name
 from gateway.store.base import DriftSample, Store
 from gateway.store.sqlite import SqliteStore
 from providers import Adapter, Item, Malformed, Notes, RawRequest, SourceSettings

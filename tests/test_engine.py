@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from gateway import feed, queue
 from gateway.control import Control, Mode
-from gateway.forwarder import NotHeld
-from gateway.policy import Outcome
+from gateway.delivering import feed, queue
+from gateway.delivering.policy import Outcome
+from gateway.sending.forwarder import NotHeld
 from gateway.store.base import ALL_SHARDS, Run, State, StoreUnavailable, shard_of
 from tests.engines import BROKEN, OK, REFUSED, Downstream, World, world
 from tests.support import FakeClock, event, submission, until

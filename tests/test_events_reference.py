@@ -16,12 +16,12 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from gateway.admin import Admin
-from gateway.envelope import BATCH_TYPE, EVENT_TYPE
 from gateway.schemas.asyncapi import asyncapi
 from gateway.schemas.examples import examples
 from gateway.schemas.openapi import openapi
 from gateway.schemas.reading import MEANINGS
 from gateway.schemas.reference import Page, reference
+from gateway.sending.envelope import BATCH_TYPE, EVENT_TYPE
 from gateway.telemetry import Metrics
 from normalized import RANKS, TYPES, Envelope
 from normalized.content import KNOWN_TYPES

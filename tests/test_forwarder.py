@@ -20,10 +20,10 @@ from cloudevents.core.formats.json import JSONFormat
 from pydantic import SecretStr
 from standardwebhooks import Webhook
 
-from gateway import documents
 from gateway.clock import SystemClock
 from gateway.config import Destination
-from gateway.forwarder import Forwarder, NotHeld, Target, target_of
+from gateway.sending import documents
+from gateway.sending.forwarder import Forwarder, NotHeld, Target, target_of
 from gateway.store.base import StoredEvent
 from providers.wire import load_json
 from tests.certificates import Authority, Pair

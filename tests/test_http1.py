@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from gateway.connect import ConnectFailed, Names, Origin
-from gateway.http1 import ANSWER_BYTES, START_BYTES, Answer, Pool, ProtocolError
+from gateway.sending.connect import ConnectFailed, Names, Origin
+from gateway.sending.http1 import ANSWER_BYTES, START_BYTES, Answer, Pool, ProtocolError
 
 REQUEST = b"POST /hook HTTP/1.1\r\nHost: crm.example\r\nContent-Length: 4\r\n\r\nbody"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

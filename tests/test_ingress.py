@@ -20,10 +20,10 @@ import orjson
 import pytest
 import structlog
 
-from gateway import intake
-from gateway.answers import UNREAD, Answer
+from gateway.accepting import intake
+from gateway.accepting.answers import UNREAD, Answer
+from gateway.accepting.intake import Budget, RateLimit, Refused
 from gateway.app import Gateway
-from gateway.intake import Budget, RateLimit, Refused
 from tests.support import APP_SECRET, Downstream, running, until, write_config
 
 API_KEY = "test-api-key-0123456789"

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from gateway import feed, memory, window
-from gateway.breaker import ATTEMPTS
-from gateway.policy import Outcome
+from gateway.delivering import feed, memory, window
+from gateway.delivering.breaker import ATTEMPTS
+from gateway.delivering.policy import Outcome
 from gateway.store.base import State, StoreUnavailable
 from tests.engines import BROKEN, REFUSED, Downstream, world
 from tests.support import FakeClock, event, submission, until

@@ -18,11 +18,11 @@ from typing import Any
 
 import pytest
 
-from gateway import feed, memory, queue, window
 from gateway.control import Mode
-from gateway.forwarder import NotHeld
-from gateway.gate import Members
-from gateway.policy import Outcome, Rules, Schedule
+from gateway.delivering import feed, memory, queue, window
+from gateway.delivering.gate import Members
+from gateway.delivering.policy import Outcome, Rules, Schedule
+from gateway.sending.forwarder import NotHeld
 from gateway.store import sqlite
 from gateway.store.base import (
     PENDING,

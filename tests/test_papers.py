@@ -18,11 +18,11 @@ from pydantic import SecretStr
 
 from gateway.cli.program import program
 from gateway.config import Retry, load_config
-from gateway.policy import CONTENT_ATTEMPTS, CONTENT_STATUSES, Outcome, reason
-from gateway.samples import samples
-from gateway.signing import decode_signing_secret, sign
+from gateway.delivering.policy import CONTENT_ATTEMPTS, CONTENT_STATUSES, Outcome, reason
+from gateway.sending.signing import decode_signing_secret, sign
 from gateway.stamp import event_id
 from gateway.store.base import State
+from gateway.trying.samples import samples
 from normalized import TYPES
 from providers import RawRequest, load_adapters
 from providers.shapes.meta.envelope import ARRAY_FIELDS, HANDOVERS

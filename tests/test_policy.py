@@ -6,7 +6,7 @@ from email.utils import formatdate
 
 import pytest
 
-from gateway.policy import (
+from gateway.delivering.policy import (
     Dead,
     Decision,
     Delivered,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.raw import BULKY_FROM, cut_raw
+from gateway.sending.raw import BULKY_FROM, cut_raw
 
 FILE = "A" * BULKY_FROM
 

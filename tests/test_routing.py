@@ -12,9 +12,9 @@ import orjson
 import pytest
 from pydantic import SecretStr
 
+from gateway.accepting.ingress import Served
+from gateway.accepting.intake import Budget
 from gateway.config import Destination, Source
-from gateway.ingress import Served
-from gateway.intake import Budget
 from gateway.stamp import Event, SourceStamp, stamp
 from gateway.store.base import Route, State, lane_of
 from providers import RawRequest, load_adapters

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.summary import clean, short_type, summarize
+from gateway.trying.summary import clean, short_type, summarize
 from normalized import TYPES
 from tests.golden import FIXTURES
 

@@ -11,7 +11,7 @@ from gateway.cli.operating import config_option, json_option, limit_option, oper
 from gateway.cli.table import print_json, print_table, time_text
 from gateway.operations import listing
 from gateway.operations.listing import ListedDelivery
-from gateway.summary import short_type
+from gateway.trying.summary import short_type
 
 HEADINGS = ("received", "id", "type", "destination", "state", "attempts", "last", "next", "run")
 

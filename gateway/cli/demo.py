@@ -15,17 +15,17 @@ import click
 import orjson
 
 from gateway.app import Gateway
-from gateway.caller import Reply, call, webhook
 from gateway.cli.failures import Failed, config_problems
 from gateway.cli.listen import lines
 from gateway.config import Config, load_config
-from gateway.receiver import Received, Receiver
-from gateway.rehearsal import Ledger, Post, configuration, new_webhook_secret, posts
-from gateway.signing import decode_secret
+from gateway.sending.signing import decode_secret
 from gateway.sockets import CannotListen
 from gateway.store.base import StoreError, StoreUnavailable
-from gateway.summary import short_type, summarize
 from gateway.telemetry import configure_logging
+from gateway.trying.caller import Reply, call, webhook
+from gateway.trying.receiver import Received, Receiver
+from gateway.trying.rehearsal import Ledger, Post, configuration, new_webhook_secret, posts
+from gateway.trying.summary import short_type, summarize
 from providers import load_adapters
 from providers.wire import Object, as_object
 

@@ -17,7 +17,7 @@ from gateway.operations import control
 from gateway.operations.control import Standing
 from gateway.operations.probe import Result, probe
 from gateway.operations.selection import named
-from gateway.summary import clean
+from gateway.trying.summary import clean
 
 HEADINGS = (
     "destination", "mode", "since", "config", "breaker", "pending", "parked", "dead", "oldest", "host", "reason",

@@ -25,8 +25,8 @@ from gateway.cli.table import each, print_json, print_table, time_text
 from gateway.operations import listing
 from gateway.operations.listing import ListedDelivery, ListedEvent, ShownEvent
 from gateway.operations.selection import event_id_of
-from gateway.raw import cut_raw
-from gateway.summary import short_type
+from gateway.sending.raw import cut_raw
+from gateway.trying.summary import short_type
 from providers import Malformed
 from providers.wire import load_json
 

@@ -10,9 +10,9 @@ import click
 
 from gateway.cli.failures import Failed
 from gateway.config import DEVELOPMENT_SECRET
-from gateway.receiver import Received, Receiver
-from gateway.signing import BadSecret, Key, decode_signing_secret
-from gateway.summary import clean, short_type, summarize
+from gateway.sending.signing import BadSecret, Key, decode_signing_secret
+from gateway.trying.receiver import Received, Receiver
+from gateway.trying.summary import clean, short_type, summarize
 from providers.wire import Object, as_object, as_text, dump_json
 
 

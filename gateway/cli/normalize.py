@@ -21,7 +21,7 @@ from gateway.config.load import load_source
 from gateway.config.model import NAME, Channel, Source
 from gateway.config.secrets import placeholders
 from gateway.lossless.report import described, table
-from gateway.raw import cut_raw
+from gateway.sending.raw import cut_raw
 from gateway.stamp import Event, SourceStamp, compose, stamp
 from providers import Adapter, Malformed, RawRequest, load_adapters
 from providers.wire import dump_json

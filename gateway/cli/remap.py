@@ -26,7 +26,7 @@ from gateway.operations import remap, runs
 from gateway.operations.mapping import Change, leaves
 from gateway.operations.remap import Done, Plan
 from gateway.operations.runs import Run
-from gateway.summary import clean
+from gateway.trying.summary import clean
 
 HEADINGS = ("source", "receipts", "unmapped")
 SHOWN = 10

@@ -24,7 +24,7 @@ from gateway.cli.table import each, print_json, print_table, time_text
 from gateway.operations import replay, runs
 from gateway.operations.replay import Group, Plan
 from gateway.operations.runs import Run
-from gateway.summary import short_type
+from gateway.trying.summary import short_type
 
 HEADINGS = ("destination", "type", "deliveries", "oldest", "newest", "note")
 

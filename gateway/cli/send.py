@@ -10,13 +10,13 @@ import aiohttp
 import click
 from pydantic import ValidationError
 
-from gateway.caller import Reply, call, webhook
 from gateway.cli.failures import Failed, config_problems, open_config, read_input
 from gateway.config import Config, Source
 from gateway.config.errors import suggestion
 from gateway.config.secrets import placeholders
-from gateway.samples import default_sample, samples
-from gateway.summary import short_type, summarize
+from gateway.trying.caller import Reply, call, webhook
+from gateway.trying.samples import default_sample, samples
+from gateway.trying.summary import short_type, summarize
 from providers import Adapter, Malformed, RawRequest, load_adapters
 
 EXPLANATIONS = {

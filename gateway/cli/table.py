@@ -9,7 +9,7 @@ from typing import TypeVar
 import click
 import orjson
 
-from gateway.summary import clean
+from gateway.trying.summary import clean
 
 T = TypeVar("T")
 

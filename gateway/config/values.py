@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import SecretStr
 from yarl import URL
 
-from gateway.signing import PREFIX, PRIVATE_PREFIX, BadSecret, decode_signing_secret
+from gateway.sending.signing import PREFIX, PRIVATE_PREFIX, BadSecret, decode_signing_secret
 
 Value = TypeVar("Value")
 

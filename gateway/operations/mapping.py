@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from gateway.config import Config, Destination, Source
-from gateway.envelope import composed, wants_raw
+from gateway.sending.envelope import composed, wants_raw
 from gateway.stamp import Event, SourceStamp, stamp
 from gateway.store.base import StoredEvent
 from providers import Malformed, RawRequest

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from gateway.clock import SystemClock
 from gateway.config import Destination
-from gateway.envelope import EVENT_TYPE, composed, webhook_id
-from gateway.forwarder import Forwarder, error_word, target_of
+from gateway.sending.envelope import EVENT_TYPE, composed, webhook_id
+from gateway.sending.forwarder import Forwarder, error_word, target_of
 from gateway.stamp import SourceStamp, new_receipt_id, stamp
 from gateway.store.base import StoredEvent
 from providers.base import Item, Notes, Parsed

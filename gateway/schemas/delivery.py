@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.envelope import BATCH_TYPE, EVENT_TYPE
-from gateway.policy import CONTENT_ATTEMPTS, CONTENT_STATUSES
+from gateway.delivering.policy import CONTENT_ATTEMPTS, CONTENT_STATUSES
+from gateway.sending.envelope import BATCH_TYPE, EVENT_TYPE
 
 CONTENT_TYPE = EVENT_TYPE.partition(";")[0]
 BATCH_CONTENT_TYPE = BATCH_TYPE.partition(";")[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from gateway.gate import Queue
+from gateway.delivering.gate import Queue
 
 
 class Slots:

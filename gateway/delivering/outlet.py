@@ -10,15 +10,15 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
-from gateway.breaker import Breaker, is_away, probe_wait_ms
 from gateway.control import Control, Mode
-from gateway.feed import persist
-from gateway.gate import Means, Queue
-from gateway.lanes import Gaps
-from gateway.pace import Pace
-from gateway.policy import Outcome, Rules
-from gateway.queue import DestinationQueue
-from gateway.slots import Slots
+from gateway.delivering.breaker import Breaker, is_away, probe_wait_ms
+from gateway.delivering.feed import persist
+from gateway.delivering.gate import Means, Queue
+from gateway.delivering.lanes import Gaps
+from gateway.delivering.pace import Pace
+from gateway.delivering.policy import Outcome, Rules
+from gateway.delivering.queue import DestinationQueue
+from gateway.delivering.slots import Slots
 from gateway.store.base import Backlog, Delivery, Run
 
 RUN_SHARE = 10
@@ -41,7 +41,7 @@ class House(Protocol):
 
 
 class Outlet:
-    """`queue` gives the queue of a number: the destination's own, or a run's. Implements gateway.queue.Gate."""
+    """`queue` gives the queue of a number: the destination's own, or a run's. Implements gate.Gate."""
 
     def __init__(self, rules: Rules, control: Control, house: House) -> None:
         self.number = control.destination

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
 from gateway.clock import Clock
-from gateway.lanes import Lane
-from gateway.memory import Memory
-from gateway.policy import Rules
+from gateway.delivering.lanes import Lane
+from gateway.delivering.memory import Memory
+from gateway.delivering.policy import Rules
 from gateway.store.base import Backlog, Delivery, Store, StoreUnavailable
 
 T = TypeVar("T")

@@ -19,9 +19,9 @@ from pydantic import ValidationError
 
 from gateway.config import Config, Source
 from gateway.config.secrets import placeholders
-from gateway.samples import default_sample, samples
-from gateway.signing import PREFIX
+from gateway.sending.signing import PREFIX
 from gateway.stamp import event_id
+from gateway.trying.samples import default_sample, samples
 from normalized import parse_event
 from providers import Adapter, Item, RawRequest, SourceSettings
 

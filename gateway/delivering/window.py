@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from gateway.policy import Rules
+from gateway.delivering.policy import Rules
 from gateway.store.base import Delivery, shard_of
 
 WINDOW = 512

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from gateway.batch import BATCH_BYTES
-from gateway.lanes import Lane, Lanes
+from gateway.delivering.batch import BATCH_BYTES
+from gateway.delivering.lanes import Lane, Lanes
+from gateway.delivering.window import Window
 from gateway.store.base import Delivery, State, shard_of
-from gateway.window import Window
 
 MAX_HELD_LANES = 10_000
 """With so many lanes held the destination gets nothing new: it is down, and each held lane costs memory."""

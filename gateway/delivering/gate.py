@@ -6,10 +6,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from gateway.breaker import Breaker
 from gateway.clock import Clock
-from gateway.lanes import Gaps
-from gateway.policy import Outcome
+from gateway.delivering.breaker import Breaker
+from gateway.delivering.lanes import Gaps
+from gateway.delivering.policy import Outcome
 from gateway.store.base import Delivery, State, Store
 
 Members = Sequence[tuple[Delivery, bool]]

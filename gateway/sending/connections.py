@@ -8,9 +8,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from functools import lru_cache
 
-from gateway.connect import ConnectFailed, Names, Origin, Proxy
-from gateway.http1 import IDLE_S, Answer, Pool
-from gateway.target import Endpoint, Target, Trust
+from gateway.sending.connect import ConnectFailed, Names, Origin, Proxy
+from gateway.sending.http1 import IDLE_S, Answer, Pool
+from gateway.sending.target import Endpoint, Target, Trust
 
 IDLE_CONNECTIONS = 1000
 """Kept for destinations to which nothing is sent just now; above this those of the least recently used are closed."""

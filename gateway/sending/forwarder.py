@@ -10,15 +10,15 @@ from functools import partial
 from types import TracebackType
 
 from gateway.clock import Clock
-from gateway.connect import ConnectFailed
-from gateway.connections import Connections
-from gateway.documents import LARGE, Bodies, Document, Documents
-from gateway.envelope import BATCH_TYPE, EVENT_TYPE, batch_id, composed, wants_raw, webhook_id
-from gateway.http1 import Answer, ProtocolError
-from gateway.policy import Outcome
-from gateway.signing import sign
+from gateway.delivering.policy import Outcome
+from gateway.sending.connect import ConnectFailed
+from gateway.sending.connections import Connections
+from gateway.sending.documents import LARGE, Bodies, Document, Documents
+from gateway.sending.envelope import BATCH_TYPE, EVENT_TYPE, batch_id, composed, wants_raw, webhook_id
+from gateway.sending.http1 import Answer, ProtocolError
+from gateway.sending.signing import sign
+from gateway.sending.target import Target, target_of
 from gateway.store.base import StoredEvent
-from gateway.target import Target, target_of
 
 __all__ = ["Forwarder", "NotHeld", "Target", "target_of"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Set
 
-from gateway.raw import cut_raw
+from gateway.sending.raw import cut_raw
 from gateway.stamp import compose
 from gateway.store.base import StoredEvent
 from providers.wire import Json

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
+from gateway.accepting.intake import Budget, Refused, Share, Uploads, read_body
 from gateway.clock import Clock, SystemClock
-from gateway.intake import Budget, Refused, Share, Uploads, read_body
-from gateway.signing import Key, verify
+from gateway.sending.signing import Key, verify
 from providers.wire import Malformed, as_list, as_object, load_json
 
 TOLERANCE_S = 300

@@ -11,13 +11,13 @@ from functools import partial
 from gateway.clock import Clock
 from gateway.config import Destination
 from gateway.control import Control
-from gateway.feed import STORE_RETRY_S, persist
-from gateway.forwarder import Forwarder, Target, target_of
-from gateway.gate import Means, Members
-from gateway.outlet import Outlet
-from gateway.policy import Outcome, Rules, Schedule, reason
-from gateway.queue import DestinationQueue
-from gateway.slots import Slots
+from gateway.delivering.feed import STORE_RETRY_S, persist
+from gateway.delivering.gate import Means, Members
+from gateway.delivering.outlet import Outlet
+from gateway.delivering.policy import Outcome, Rules, Schedule, reason
+from gateway.delivering.queue import DestinationQueue
+from gateway.delivering.slots import Slots
+from gateway.sending.forwarder import Forwarder, Target, target_of
 from gateway.store.base import Backlog, Delivery, Run, State, Store, StoreUnavailable
 from gateway.telemetry import Log, Metrics
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import httptools
 
-from gateway.connect import Names, Origin, connect
+from gateway.sending.connect import Names, Origin, connect
 
 ANSWER_BYTES = 64 * 1024
 """Of an answer that are read to keep the connection; a longer one closes it. One whose head is longer is no HTTP."""

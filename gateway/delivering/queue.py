@@ -14,15 +14,15 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
-from gateway.batch import Load, concerns_all, halves
 from gateway.clock import Timer
-from gateway.feed import STORE_RETRY_S, Feed
-from gateway.forwarder import NotHeld
-from gateway.gate import Gate, Means, Members, Report, Send
-from gateway.memory import Memory
-from gateway.policy import Outcome, Rules, judge, succeeded
+from gateway.delivering.batch import Load, concerns_all, halves
+from gateway.delivering.feed import STORE_RETRY_S, Feed
+from gateway.delivering.gate import Gate, Means, Members, Report, Send
+from gateway.delivering.memory import Memory
+from gateway.delivering.policy import Outcome, Rules, judge, succeeded
+from gateway.delivering.window import PROBING_WINDOW, window_limit
+from gateway.sending.forwarder import NotHeld
 from gateway.store.base import Backlog, Delivery, Settlement, State, StoreUnavailable, shard_of
-from gateway.window import PROBING_WINDOW, window_limit
 
 MAX_UNSETTLED = 5_000
 """Settlements that the store could not write yet; above this no new attempt is made, for a crash would repeat it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from gateway.policy import Outcome
+from gateway.delivering.policy import Outcome
 from gateway.store.base import Delivery
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from gateway.policy import JITTER, Outcome, succeeded
+from gateway.delivering.policy import JITTER, Outcome, succeeded
 
 ATTEMPTS = 10
 LANES = 3

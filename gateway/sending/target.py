@@ -9,7 +9,7 @@ from pathlib import Path
 from yarl import URL
 
 from gateway.config import Destination
-from gateway.signing import Key, decode_signing_secret
+from gateway.sending.signing import Key, decode_signing_secret
 from gateway.version import VERSION
 
 USER_AGENT = f"wa-gateway/{VERSION}"

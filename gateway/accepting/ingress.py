@@ -15,11 +15,11 @@ from urllib.parse import unquote
 import orjson
 from aiohttp import web
 
-from gateway.answers import Answer
+from gateway.accepting.answers import Answer
+from gateway.accepting.drift import DriftLog
+from gateway.accepting.intake import Budget, RateLimit, Refused, Share, Uploads, read_body
 from gateway.clock import Clock
 from gateway.config import Destination, Source
-from gateway.drift import DriftLog
-from gateway.intake import Budget, RateLimit, Refused, Share, Uploads, read_body
 from gateway.stamp import STATUS, Event, SourceStamp, new_receipt_id, stamp
 from gateway.store.base import Appended, Receipt, Route, Store, StoreUnavailable, Submission
 from gateway.telemetry import Children, Log, Metrics

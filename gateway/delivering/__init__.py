@@ -1,0 +1,1 @@
+"""Delivering: what goes out next, in what order, and what follows from an attempt."""

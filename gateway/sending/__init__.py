@@ -1,0 +1,1 @@
+"""Sending: one attempt, from an event's bytes to the answer."""

@@ -1,0 +1,1 @@
+"""Trying things on one machine: a downstream, a provider, and both together."""
