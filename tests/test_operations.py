@@ -263,6 +263,32 @@ def test_an_event_whose_bytes_are_pruned_is_left_out(shop: Shop) -> None:
     assert json.loads(shop.run("events", "show", hexes(0)[0], "--json").out)["pruned"] is True
 
 
+def test_what_is_pruned_while_a_replay_is_filled_is_left_out(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.receive(*map(event, range(6)))
+    for number in range(6):
+        for destination in ("crm", "bot"):
+            shop.settle(number, destination, State.DELIVERED)
+    monkeypatch.setattr(replay, "CHUNK", 4)  # the page with all of them is read before the first is made
+
+    def prune() -> None:
+        chosen = "(SELECT seq FROM events WHERE id = :id)"
+        shop.sql(f"DELETE FROM deliveries WHERE event IN {chosen}", id=event(3).id)
+        shop.sql("DELETE FROM events WHERE id = :id", id=event(3).id)
+
+    async def fill() -> list[int]:
+        made = []
+        async with shop.session() as session:
+            plan = await replay.plan(session, Criteria(since_ms=0, states=("delivered",)))
+            async for count in replay.fill(session, await replay.start(session, plan, NOW_MS), lambda key: False):
+                made.append(count)
+                if len(made) == 1:
+                    await asyncio.to_thread(prune)
+        return made
+
+    assert asyncio.run(fill()) == [4, 2, 4]
+    assert shop.states(run=1) == {"bot": ["queued"] * 5, "crm": ["queued"] * 5}
+
+
 def test_a_replay_is_made_in_chunks_and_resumed_where_it_stopped(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.receive(*map(event, range(25)))
     monkeypatch.setattr(replay, "CHUNK", 6)

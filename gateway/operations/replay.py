@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
@@ -82,16 +82,29 @@ async def fill(session: Session, run: Run, unordered: Callable[[Key], bool]) -> 
     after = run.cursor
     async for chunk in _chunks(session, run):
         async with session.transaction():
-            if not await runs.advance(session, run.id, after=after, cursor=chunk[-1].event, made=len(chunk)):
+            there = await _still_there(session, chunk)
+            if not await runs.advance(session, run.id, after=after, cursor=chunk[-1].event, made=len(there)):
                 return
-            numbers = await runs.destinations(session, run.id, {one.key for one in chunk})
+            numbers = await runs.destinations(session, run.id, {one.key for one in there})
             await runs.make(
                 session,
-                [NewDelivery(one.event, numbers[one.key], _lane(one, unordered), one.received_ms) for one in chunk],
+                [NewDelivery(one.event, numbers[one.key], _lane(one, unordered), one.received_ms) for one in there],
             )
         after = chunk[-1].event
-        yield len(chunk)
+        yield len(there)
     await runs.filled(session, run.id)
+
+
+async def _still_there(session: Session, chunk: Sequence[_Selected]) -> list[_Selected]:
+    """Those whose events were not pruned since they were read; now they cannot be."""
+    numbers = {f"event{place}": number for place, number in enumerate(sorted({one.event for one in chunk}))}
+    rows = await session.fetch(
+        f"SELECT seq FROM events WHERE seq IN ({', '.join(f':{name}' for name in numbers)}) AND receipt > 0 "  # noqa: S608
+        f"ORDER BY seq {session.held}",
+        **numbers,
+    )
+    there = {row[0] for row in rows}
+    return [one for one in chunk if one.event in there]
 
 
 class _Selected(NamedTuple):

@@ -24,6 +24,8 @@ class Session(Protocol):
     """Whether deliveries have their shard stored: where processes share them."""
     next_event: str
     """SQL of the sequence number of an event that is inserted."""
+    held: str
+    """SQL behind a SELECT of events in a transaction: nobody deletes them before the commit."""
 
     async def fetch(self, sql: str, **parameters: Any) -> list[Row]: ...
 

@@ -28,6 +28,7 @@ class PostgresSession:
 
     sharded = True
     next_event = "DEFAULT"
+    held = "FOR KEY SHARE"
 
     def __init__(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
         self._connection = connection

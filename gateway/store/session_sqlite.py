@@ -28,6 +28,7 @@ class SqliteSession:
     """Implements gateway.store.session.Session."""
 
     sharded = False
+    held = ""  # who is in a transaction is alone
     next_event = (
         "(SELECT 1 + max(coalesce((SELECT max(seq) FROM events), 0), "
         "coalesce((SELECT value FROM meta WHERE name = 'last_events'), 0)))"
