@@ -323,7 +323,7 @@ def test_a_replay_is_made_in_chunks_and_resumed_where_it_stopped(shop: Shop, mon
 
 @pytest.mark.parametrize(("how", "code", "state"), [(signal.SIGINT, 130, "paused"), (signal.SIGKILL, -9, "filling")])
 def test_a_replay_that_is_interrupted_goes_on_later(shop: Shop, how: signal.Signals, code: int, state: str) -> None:
-    number = 6000
+    number = 20_000
     shop.receive(*map(event, range(number)))
 
     async def interrupted() -> program.Result:

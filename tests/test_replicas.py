@@ -231,6 +231,7 @@ async def test_workers_share_a_port_and_one_that_dies_is_replaced(tmp_path: Path
                 os.kill(children(process.pid)[0], signal.SIGKILL)
                 await until(lambda: process.told("worker_died"), "it to be missed")
                 await until(lambda: len(process.told("started")) == 3, "another to start")
+                process.admin_url = process.told("started")[-1]["admin"]  # the one that was known may have died
                 await people.more(100)
             await people.arrived(witness, process)
     assert {line.get("worker") for line in process.log} == {0, 1, None}, "each line is whole, and says whose it is"
