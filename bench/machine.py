@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -152,10 +152,19 @@ def tree_cpu_s(pid: int) -> float:
     return total
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+def free_port(following: int = 0) -> int:
+    """A port that nobody has, nor so many after it."""
+    while True:
+        with ExitStack() as stack:
+            port = 0
+            try:
+                for offset in range(following + 1):
+                    one = stack.enter_context(socket.socket())
+                    one.bind(("127.0.0.1", port and port + offset))
+                    port = port or int(one.getsockname()[1])
+            except OSError:
+                continue
+            return port
 
 
 @contextmanager

@@ -73,7 +73,7 @@ def gateway(
 def write_config(directory: Path, tenants: Tenants, *, port: int, store: str = STORE) -> Path:
     document = {
         "listen": f"127.0.0.1:{port}",
-        "admin": {"listen": f"127.0.0.1:{free_port()}"},
+        "admin": {"listen": f"127.0.0.1:{free_port(following=3)}"},  # workers have the next ones
         "origin": "https://hooks.example.com",
         "store": store,
         "limits": {"shutdown": "1s"},
