@@ -12,7 +12,8 @@ from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
 from gateway.control import Control
-from gateway.store.base import Account, Count, Store, StoreUnavailable
+from gateway.store.base import Count, Store, StoreUnavailable
+from gateway.store.ledger import Account
 from gateway.telemetry import Metrics
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

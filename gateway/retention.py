@@ -18,7 +18,8 @@ from typing import NamedTuple
 
 from gateway.clock import Clock
 from gateway.config import Retention as Rules
-from gateway.store.base import Cutoffs, Pruned, Store, StoreUnavailable, Volume
+from gateway.store.base import Store, StoreUnavailable
+from gateway.store.ledger import Cutoffs, Pruned, Volume
 from gateway.telemetry import Log, Metrics
 
 HIGH, LOW = 0.90, 0.85

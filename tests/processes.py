@@ -25,8 +25,8 @@ import aiohttp
 import orjson
 
 from gateway.config import load_config
-from gateway.store.base import Account
 from gateway.store.engines import store_of
+from gateway.store.ledger import Account
 from providers import load_adapters
 from tests.support import APP_SECRET, SECRET, until
 

@@ -552,6 +552,27 @@ async def test_yielding_in_the_middle_of_a_batch_that_is_refused(tmp_path: Path)
         assert await w.states() == {State.QUEUED: 2}
 
 
+async def test_yielding_while_a_batch_of_a_lane_fails_leaves_nothing_of_it_in_memory(tmp_path: Path) -> None:
+    async with world(tmp_path, batch=(3, 0.0)) as w:
+        w.downstream.gate = asyncio.Event()
+        w.downstream.answers[1] = [Outcome(503)]
+        await w.append((1, 7), (2, 7), (3, 7))
+        await until(lambda: w.downstream.active)
+        shards = frozenset({shard_of(w.destination, 7)})
+        yielding = asyncio.create_task(w.engine.yielding(shards))
+        await asyncio.sleep(0)
+        w.downstream.gate.set()
+        await asyncio.wait_for(yielding, 5)
+        await w.quiet()
+        assert (len(w.memory.window), len(w.memory.lanes)) == (0, 0)
+        assert await w.states() == {State.HELD: 1, State.QUEUED: 2}
+        w.engine.lost(shards)
+        await w.engine.gained(shards)
+        await w.pass_time(60)
+        assert w.downstream.requests[0] == [1, 2, 3]
+        assert delivered(w) == [1, 2, 3]
+
+
 async def test_the_rest_of_a_batch_goes_out_once_when_its_shards_were_lost_and_came_back(tmp_path: Path) -> None:
     async with world(tmp_path, batch=(2, 0.0), rate=0.01) as w:
         shards = await split_batch(w)

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from gateway.control import Mode
-from gateway.store.base import PENDING, Account, Cutoffs, Delivery, DestinationRow, Route, Settlement, SourceRow, State
+from gateway.store.base import PENDING, Delivery, DestinationRow, Route, Settlement, SourceRow, State
+from gateway.store.ledger import Account, Cutoffs
 from tests.postgres import ENGINES, open_store, postgres_server, postgres_template
 from tests.support import NOW_MS, event, submission
 from tests.test_store import Taking, add_to_run, make_run, session_of

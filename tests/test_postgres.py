@@ -12,13 +12,17 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from pydantic import SecretStr
 
+from gateway.config.values import StoreUrl
 from gateway.control import Mode
+from gateway.operations import listing, pruning, stats
+from gateway.operations.runs import NotPossible
+from gateway.operations.selection import Criteria
 from gateway.stamp import Event
 from gateway.store import postgres
 from gateway.store.base import (
     ALL_SHARDS,
-    Cutoffs,
     Delivery,
     DestinationRow,
     Page,
@@ -31,9 +35,11 @@ from gateway.store.base import (
     StoreUnavailable,
     shard_of,
 )
+from gateway.store.ledger import Cutoffs
 from gateway.store.postgres import PostgresStore
 from gateway.store.postgres_queued import Probe, Queued, Row, mask_of
 from gateway.store.postgres_schema import place_of, prepare, schema_version
+from gateway.store.session import open_session
 from tests.listening import attended, numbers
 from tests.postgres import (
     RestartableServer,
@@ -317,6 +323,45 @@ async def test_changes_of_two_processes_add_up(open_store: Open) -> None:
         )
     )
     assert [control.idle_ms for control in await one.controls()] == [40]
+
+
+async def parked_by_everyone(store: PostgresStore, name: str) -> set[int]:
+    """How many deliveries of a destination are parked: by the store, and by all that operators ask of it."""
+    key = ("acme", name)
+    async with open_session(StoreUrl("postgresql", url=SecretStr(store._url))) as session:
+        ledgers = [await store.accounts(), await store.accounts(recount=False), await stats.ledger(session)]
+        told = {account.parked for ledger in ledgers for account in ledger if account[:2] == key}
+        for state in ("parked", "pending"):
+            listed = listing.deliveries(session, Criteria(states=(state,), tenant="acme", destination=name))
+            told.add(len([delivery async for delivery in listed if delivery.parked]))
+        try:
+            told.add(await pruning.parked(session, key, NOW_MS + 1))
+        except NotPossible:
+            told.add(0)
+    return told
+
+
+async def test_everyone_agrees_on_what_is_parked_while_two_configurations_run(open_store: Open) -> None:
+    crm, bot = DestinationRow("acme", "crm"), DestinationRow("acme", "bot")
+
+    async def started(*destinations: DestinationRow) -> PostgresStore:
+        store = await open_store("postgres")
+        await store.register_destinations(destinations)
+        await attended(store)
+        return store
+
+    old = await started(crm, bot)
+    [source] = await old.register_sources([SourceRow("acme", "cloud", "acme/cloud", "cloud_api")])
+    number, _ = await old.register_destinations([bot, crm])
+    await old.append(submission(source, [event(n) for n in range(3)], (number,)))
+    new = await started(crm)
+    assert await parked_by_everyone(new, "bot") == {0}, "the old one delivers it"
+    await old.close()
+    assert await parked_by_everyone(new, "bot") == {3}
+    rolled_back = await started(crm, bot)
+    assert await parked_by_everyone(rolled_back, "bot") == {0}
+    await new.close()
+    assert await parked_by_everyone(rolled_back, "bot") == {0}, "though the newest set of all has it not"
 
 
 async def test_one_process_prunes_at_a_time(open_store: Open) -> None:

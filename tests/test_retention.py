@@ -14,16 +14,8 @@ import structlog
 from gateway.config import Retention as Rules
 from gateway.control import Mode
 from gateway.retention import HIGH, LOOK_S, LOW, ROUND_S, STEP, Judgement, Retention, by_age, by_size, judge, step_for
-from gateway.store.base import (
-    ALL_SHARDS,
-    Cutoffs,
-    DestinationRow,
-    Settlement,
-    SourceRow,
-    State,
-    StoreUnavailable,
-    Volume,
-)
+from gateway.store.base import ALL_SHARDS, DestinationRow, Settlement, SourceRow, State, StoreUnavailable
+from gateway.store.ledger import Cutoffs, Volume
 from gateway.store.sqlite import SqliteStore
 from gateway.telemetry import Metrics
 from tests.support import NOW_MS, FakeClock, event, submission, until

@@ -18,9 +18,7 @@ import pytest
 from gateway.store import sqlite_file
 from gateway.store.base import (
     ALL_SHARDS,
-    Account,
     Appended,
-    Cutoffs,
     Delivery,
     DestinationRow,
     Settlement,
@@ -29,6 +27,7 @@ from gateway.store.base import (
     StoreError,
     StoreUnavailable,
 )
+from gateway.store.ledger import Account, Cutoffs
 from gateway.store.migrate import migrations
 from gateway.store.sqlite import SqliteStore
 from gateway.store.sqlite_file import APPLICATION_ID, FILE_PAGE_BYTES, schema_version

@@ -15,9 +15,7 @@ from gateway.control import Control, Mode
 from gateway.stamp import Event
 from gateway.store.base import (
     ALL_SHARDS,
-    Account,
     Appended,
-    Cutoffs,
     Delivery,
     DestinationRow,
     DriftSample,
@@ -31,6 +29,7 @@ from gateway.store.base import (
     StoreUnavailable,
     shard_of,
 )
+from gateway.store.ledger import DAY_MS, Account, Cutoffs
 from gateway.store.session import Session, open_session
 from gateway.store.sqlite import SqliteStore
 from tests.listening import Listening
@@ -40,7 +39,6 @@ from tests.support import NOW_MS, event, submission, until
 
 __all__ = ["open_store", "postgres_server", "postgres_template"]
 
-DAY_MS = 86_400_000
 KEPT_DRIFT = 1000
 
 

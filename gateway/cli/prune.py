@@ -18,7 +18,7 @@ from gateway.cli.operating import (
 )
 from gateway.operations import pruning
 from gateway.operations.selection import Key
-from gateway.store.base import Cutoffs
+from gateway.store.ledger import Cutoffs
 
 
 @click.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,13 @@ from gateway.cli.operating import (
     confirm,
     json_option,
     now_ms,
-    operate,
     operation,
     selecting,
     yes_option,
 )
-from gateway.cli.runs import carry_out, manage, run_options
+from gateway.cli.runs import carry_out, conduct, run_options
 from gateway.cli.table import each, print_json, print_table
-from gateway.operations import remap, runs
+from gateway.operations import remap
 from gateway.operations.mapping import Change, leaves
 from gateway.operations.remap import Done, Plan
 from gateway.operations.runs import Run
@@ -53,13 +53,12 @@ def command(
 
     Ctrl-C pauses the run; --resume goes on, --cancel ends it. The gateway may be running or not.
     """
-    if wants_list or cancel is not None:
-        code = operate(manage(path, cancel, as_json=as_json))
-    elif resume is not None:
-        code = operate(_resume(path, resume, as_json=as_json))
-    else:
-        code = operate(_remap(path, given, dry_run=dry_run, yes=yes, as_json=as_json))
-    click.get_current_context().exit(code)
+    conduct(
+        "remap", path,
+        partial(_remap, path, given, dry_run=dry_run, yes=yes, as_json=as_json),
+        partial(_carry_out, as_json=as_json),
+        wants_list=wants_list, cancel=cancel, resume=resume, as_json=as_json,
+    )  # fmt: skip
 
 
 async def _remap(path: Path, given: dict[str, Any], *, dry_run: bool, yes: bool, as_json: bool) -> int:
@@ -75,13 +74,6 @@ async def _remap(path: Path, given: dict[str, Any], *, dry_run: bool, yes: bool,
             return 0
         confirm(f"Parse {plan.receipts} webhooks again, and deliver what that changes?", yes=yes)
         return await _carry_out(verb, await remap.start(verb.session, plan, now_ms()), as_json=as_json)
-
-
-async def _resume(path: Path, number: int, *, as_json: bool) -> int:
-    async with operation(path, write=True) as verb:
-        run = await runs.find(verb.session, number, "remap")
-        await runs.resume(verb.session, run)
-        return await _carry_out(verb, run, as_json=as_json)
 
 
 async def _carry_out(verb: Operation, run: Run, *, as_json: bool) -> int:

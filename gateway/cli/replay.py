@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,13 @@ from gateway.cli.operating import (
     confirm,
     json_option,
     now_ms,
-    operate,
     operation,
     selecting,
     yes_option,
 )
-from gateway.cli.runs import carry_out, manage, run_options
+from gateway.cli.runs import carry_out, conduct, run_options
 from gateway.cli.table import each, print_json, print_table, time_text
-from gateway.operations import replay, runs
+from gateway.operations import replay
 from gateway.operations.replay import Group, Plan
 from gateway.operations.runs import Run
 from gateway.trying.summary import short_type
@@ -48,13 +48,12 @@ def command(
 
     Ctrl-C pauses the run; --resume goes on, --cancel ends it. The gateway may be running or not.
     """
-    if wants_list or cancel is not None:
-        code = operate(manage(path, cancel, as_json=as_json))
-    elif resume is not None:
-        code = operate(_resume(path, resume, as_json=as_json))
-    else:
-        code = operate(_replay(path, given, dry_run=dry_run, yes=yes, as_json=as_json))
-    click.get_current_context().exit(code)
+    conduct(
+        "replay", path,
+        partial(_replay, path, given, dry_run=dry_run, yes=yes, as_json=as_json),
+        partial(_carry_out, as_json=as_json),
+        wants_list=wants_list, cancel=cancel, resume=resume, as_json=as_json,
+    )  # fmt: skip
 
 
 async def _replay(path: Path, given: dict[str, Any], *, dry_run: bool, yes: bool, as_json: bool) -> int:
@@ -67,15 +66,11 @@ async def _replay(path: Path, given: dict[str, Any], *, dry_run: bool, yes: bool
         if dry_run or not plan.deliveries:
             return 0 if plan.deliveries or not (plan.unknown or plan.pruned) else 1
         confirm(f"Deliver {plan.deliveries} again?", yes=yes)
-        run = await replay.start(verb.session, plan, now_ms())
-        return await carry_out(verb, run, _fill, "deliveries made", as_json=as_json)
+        return await _carry_out(verb, await replay.start(verb.session, plan, now_ms()), as_json=as_json)
 
 
-async def _resume(path: Path, number: int, *, as_json: bool) -> int:
-    async with operation(path, write=True) as verb:
-        run = await runs.find(verb.session, number, "replay")
-        await runs.resume(verb.session, run)
-        return await carry_out(verb, run, _fill, "deliveries made", as_json=as_json)
+async def _carry_out(verb: Operation, run: Run, *, as_json: bool) -> int:
+    return await carry_out(verb, run, _fill, "deliveries made", as_json=as_json)
 
 
 def _fill(verb: Operation, run: Run) -> AsyncIterator[int]:

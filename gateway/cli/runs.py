@@ -1,18 +1,19 @@
-"""What `replay` and `remap` share: runs that are listed, cancelled, filled with a progress bar."""
+"""What `replay` and `remap` share: runs that are listed, cancelled, resumed, filled with a progress bar."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import click
 import orjson
 
 from gateway.cli.failures import Failed
-from gateway.cli.operating import Command, Operation, now_ms, operation
+from gateway.cli.operating import Command, Operation, now_ms, operate, operation
 from gateway.cli.program import INTERRUPTED
 from gateway.cli.table import each, print_json, print_table, time_text
 from gateway.operations import runs
@@ -24,6 +25,8 @@ _EXIT_CODES = {"running": 0, "done": 0, "paused": INTERRUPTED}
 """By the state that a run is left in."""
 
 Filling = Callable[[Operation, Run], AsyncIterator[int]]
+Work = Coroutine[Any, Any, int]
+"""Gives the exit code."""
 
 
 def run_options(command: Command) -> Command:
@@ -37,24 +40,49 @@ def run_options(command: Command) -> Command:
     return command
 
 
-async def manage(path: Path, cancel: int | None, *, as_json: bool) -> int:
-    """List runs, or cancel one."""
+def conduct(
+    kind: str, path: Path, begin: Callable[[], Work], go_on: Callable[[Operation, Run], Work], *, wants_list: bool,
+    cancel: int | None, resume: int | None, as_json: bool,
+) -> None:  # fmt: skip
+    """What `run_options` ask for; without any of them, `begin`. Ends the command."""
+    if cancel is not None:
+        work = _cancel(path, cancel, as_json=as_json)
+    elif wants_list:
+        work = _list(path, as_json=as_json)
+    elif resume is not None:
+        work = _resume(kind, path, resume, go_on)
+    else:
+        work = begin()
+    click.get_current_context().exit(operate(work))
+
+
+async def _list(path: Path, *, as_json: bool) -> int:
     async with operation(path, write=True) as verb:
-        if cancel is not None:
-            run = await runs.find(verb.session, cancel)
-            expired = await runs.cancel(verb.session, run, now_ms())
-            if as_json:
-                click.echo(orjson.dumps({"run": run.id, "kind": run.kind, "state": "cancelled", "expired": expired}))
-            else:
-                click.echo(f"{run.kind} {run.id} is cancelled: {expired} deliveries expired")
-            return 0
         await runs.finish(verb.session)
         standings = await runs.standings(verb.session)
         if as_json:
             await print_json(each(map(_told, standings)))
         else:
             await print_table(HEADINGS, each(map(_cells, standings)))
-        return 0
+    return 0
+
+
+async def _cancel(path: Path, number: int, *, as_json: bool) -> int:
+    async with operation(path, write=True) as verb:
+        run = await runs.find(verb.session, number)
+        expired = await runs.cancel(verb.session, run, now_ms())
+    if as_json:
+        click.echo(orjson.dumps({"run": run.id, "kind": run.kind, "state": "cancelled", "expired": expired}))
+    else:
+        click.echo(f"{run.kind} {run.id} is cancelled: {expired} deliveries expired")
+    return 0
+
+
+async def _resume(kind: str, path: Path, number: int, go_on: Callable[[Operation, Run], Work]) -> int:
+    async with operation(path, write=True) as verb:
+        run = await runs.find(verb.session, number, kind)
+        await runs.resume(verb.session, run)
+        return await go_on(verb, run)
 
 
 async def carry_out(verb: Operation, run: Run, fill: Filling, unit: str, *, as_json: bool) -> int:

@@ -10,7 +10,7 @@ from gateway.cli.failures import Failed
 from gateway.cli.operating import config_option, json_option, operate, operation
 from gateway.cli.table import each, print_json, print_table
 from gateway.operations import stats
-from gateway.store.base import Account
+from gateway.store.ledger import Account
 
 HEADINGS = ("destination", "matched", "delivered", "pending", "parked", "dead", "suppressed", "expired")
 
@@ -40,10 +40,10 @@ def command(tenant: str | None, check: bool, path: Path, as_json: bool) -> None:
 
     wrong = [account for account in operate(work()) if not account.balances]
     for account in wrong:
-        click.echo(f"{account.tenant}/{account.destination}: {_said(stats.difference(account))}", err=True)
+        click.echo(f"{account.tenant}/{account.destination}: {_said(account.missing)}", err=True)
     if check and wrong:
         raise Failed("the ledger does not balance")
 
 
-def _said(difference: int) -> str:
-    return f"{difference} missing" if difference > 0 else f"{-difference} too many"
+def _said(missing: int) -> str:
+    return f"{missing} missing" if missing > 0 else f"{-missing} too many"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from gateway.delivering.policy import Outcome
+from gateway.delivering.policy import Outcome, is_internal
 from gateway.store.base import Delivery
 
 T = TypeVar("T")
@@ -18,7 +18,7 @@ UNAVAILABLE = frozenset({429, 502, 503, 504})
 def concerns_all(outcome: Outcome) -> bool:
     """A failure of the destination, whatever was sent; any other may be the fault of one event in the batch."""
     if outcome.status is None:
-        return not (outcome.error or "").startswith("internal_")
+        return not is_internal(outcome)
     return outcome.status in UNAVAILABLE
 
 
@@ -48,6 +48,9 @@ class Load:
         sent = {delivery.event.seq for delivery in self.sent}
         return [delivery for seq, delivery in self.open.items() if seq not in sent]
 
-    def of_lane(self, lane_id: int) -> list[Delivery]:
-        """What is open of a lane."""
-        return [delivery for delivery in self.open.values() if delivery.lane == lane_id]
+    def leave_out(self, lane_id: int) -> list[Delivery]:
+        """What is open of a lane, and is not any more."""
+        left = [delivery for delivery in self.open.values() if delivery.lane == lane_id]
+        for delivery in left:
+            del self.open[delivery.event.seq]
+        return left

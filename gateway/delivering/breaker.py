@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from gateway.delivering.policy import JITTER, Outcome, succeeded
+from gateway.delivering.policy import JITTER, Outcome, is_internal, succeeded
 
 ATTEMPTS = 10
 LANES = 3
@@ -25,7 +25,7 @@ GONE_AFTER_MS = 60_000
 def is_away(outcome: Outcome) -> bool:
     """Whether it says that the destination is not there: no answer, 5xx or 429. Our own faults say nothing."""
     if outcome.status is None:
-        return not (outcome.error or "").startswith("internal_")
+        return not is_internal(outcome)
     return outcome.status >= 500 or outcome.status == 429
 
 

@@ -101,8 +101,13 @@ class Memory:
             self._ready.popleft()
         return self._ready[0].ready_ms if self._ready else 0
 
-    def give_back(self, lane: Lane, deliveries: Sequence[Delivery]) -> None:
-        """They were taken, and not sent: they go before what follows."""
+    def give_back(self, lane_id: int, deliveries: Sequence[Delivery]) -> None:
+        """They were taken, and not sent: they go before what follows in their lane, or with it if it was forgotten."""
+        lane = self.lanes.find(lane_id)
+        if lane is None:
+            for delivery in deliveries:
+                self.window.remove(delivery)
+            return
         lane.busy -= len(deliveries)
         lane.deliveries.extendleft(reversed(deliveries))
 

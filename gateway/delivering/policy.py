@@ -16,6 +16,8 @@ JITTER = 0.2
 CONTENT_STATUSES = frozenset({400, 404, 405, 413, 415, 422})
 """The downstream refuses this very event, not the gateway: trying again soon will hardly help."""
 SLOW_STATUSES = frozenset({429})
+INTERNAL = "internal_"
+"""Begins the word for a fault of ours."""
 CONTENT_ATTEMPTS = 3
 """Attempts for which a refused event may hold its lane."""
 
@@ -66,6 +68,11 @@ def succeeded(outcome: Outcome) -> bool:
 
 def is_content_failure(outcome: Outcome) -> bool:
     return outcome.status in CONTENT_STATUSES
+
+
+def is_internal(outcome: Outcome) -> bool:
+    """A fault of ours: it says nothing about the destination."""
+    return (outcome.error or "").startswith(INTERNAL)
 
 
 def reason(outcome: Outcome) -> str:

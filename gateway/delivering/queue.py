@@ -19,7 +19,7 @@ from gateway.delivering.batch import Load, concerns_all, halves
 from gateway.delivering.feed import STORE_RETRY_S, Feed
 from gateway.delivering.gate import Gate, Means, Members, Report, Send
 from gateway.delivering.memory import Memory
-from gateway.delivering.policy import Outcome, Rules, judge, succeeded
+from gateway.delivering.policy import INTERNAL, Outcome, Rules, judge, succeeded
 from gateway.delivering.window import PROBING_WINDOW, window_limit
 from gateway.sending.forwarder import NotHeld
 from gateway.store.base import Backlog, Delivery, Settlement, State, StoreUnavailable, shard_of
@@ -229,7 +229,7 @@ class DestinationQueue:
             except (StoreUnavailable, NotHeld):
                 await asyncio.sleep(STORE_RETRY_S)
             except Exception as error:
-                return Outcome(None, f"internal_{type(error).__name__}")  # the word is in the log and the store
+                return Outcome(None, f"{INTERNAL}{type(error).__name__}")  # the word is in the log and the store
             finally:
                 load.sent = ()
             part[:] = self._still(load, part)
@@ -272,21 +272,9 @@ class DestinationQueue:
             if delivery.event.seq not in load.open:
                 continue
             self._put_down(load, delivery)
-            if not well:
-                self._give_back_followers(load, delivery.lane)
+            if not well:  # what comes after it in its lane is not sent, or failed together with it: it waits
+                self._memory.give_back(delivery.lane, load.leave_out(delivery.lane))
             self._settle(delivery, outcome, now_ms, well)
-
-    def _give_back_followers(self, load: Load, lane_id: int) -> None:
-        """What comes after a failed one in its lane is not sent, or failed together with it: it waits."""
-        followers = load.of_lane(lane_id)
-        for follower in followers:
-            del load.open[follower.event.seq]
-        lane = self._memory.lanes.find(lane_id)
-        if lane is not None:
-            self._memory.give_back(lane, followers)
-        else:
-            for follower in followers:
-                self._memory.window.remove(follower)
 
     def _settle(self, delivery: Delivery, outcome: Outcome, now_ms: int, well: bool) -> None:
         tried_ms = self._gate.tried_ms(now_ms)

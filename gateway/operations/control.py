@@ -56,13 +56,9 @@ async def known(session: Session) -> list[Key]:
     return [(row[0], row[1]) for row in await session.fetch("SELECT tenant, name FROM destinations WHERE run = 0")]
 
 
-async def set_mode(session: Session, key: Key, mode: Mode, reason: str, now_ms: int) -> tuple[Control, Control]:
-    """What the destination was told before, and is now. Takes effect at once in gateways that run."""
-    return await change(session, key, lambda control: control.with_mode(mode, reason, now_ms))
-
-
 async def change(session: Session, key: Key, change: Callable[[Control], Control]) -> tuple[Control, Control]:
-    """Before and after. A destination that no gateway has served yet becomes known to the store."""
+    """Before and after; it takes effect at once in gateways that run. A destination that no gateway has served yet
+    becomes known to the store."""
     tenant, name = key
     async with session.transaction():
         await session.execute(

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from gateway.operations.paging import END, paged
-from gateway.operations.selection import PARKED, Criteria, in_states, indexed, joined, where
+from gateway.operations.selection import Criteria, in_states, indexed, joined, where
 from gateway.store.base import State
 from gateway.store.session import Row, Session
 
@@ -81,13 +81,18 @@ class ShownEvent(NamedTuple):
 
 
 _EVENT = "e.id, e.seq, e.revision, e.type, s.tenant, s.name, s.provider, r.received_ms, e.time_ms"
-_DELIVERY = f"""e.id, d.event, e.type, n.tenant, n.name, n.run, d.state, CASE WHEN {PARKED} THEN 1 ELSE 0 END,
-d.attempts, d.last_status, d.last_error, r.received_ms, d.due_ms, d.settled_ms, d.destination, r.seq"""
+
+
+def _delivery(session: Session) -> str:
+    return (
+        f"e.id, d.event, e.type, n.tenant, n.name, n.run, d.state, CASE WHEN {session.parked} THEN 1 ELSE 0 END, "
+        "d.attempts, d.last_status, d.last_error, r.received_ms, d.due_ms, d.settled_ms, d.destination, r.seq"
+    )
 
 
 async def events(session: Session, criteria: Criteria, limit: int | None = None) -> AsyncIterator[ListedEvent]:
     """Those received last come first."""
-    conditions, parameters = where(criteria)
+    conditions, parameters = where(session, criteria)
     sql = (
         f"SELECT {_EVENT}, r.seq {joined('res')} {conditions} AND r.received_ms <= :before_ms "
         "AND (r.received_ms, r.seq, e.seq) < (:before_ms, :before_receipt, :before_event) "
@@ -103,7 +108,7 @@ class Follower:
 
     def __init__(self, session: Session, criteria: Criteria) -> None:
         self._session = session
-        self._conditions, self._parameters = where(criteria)
+        self._conditions, self._parameters = where(session, criteria)
         self._since_ms = criteria.since_ms
         self._first = self._position = -1
         self._seen: set[int] = set()
@@ -201,9 +206,9 @@ async def show(session: Session, event_id: str) -> ShownEvent | None:
 
 
 async def _deliveries_by_time(session: Session, criteria: Criteria, limit: int | None) -> AsyncIterator[ListedDelivery]:
-    conditions, parameters = where(criteria)
+    conditions, parameters = where(session, criteria)
     sql = (
-        f"SELECT {_DELIVERY} {joined('ersdnb' if criteria.ids else 'redsnb')} {conditions} "
+        f"SELECT {_delivery(session)} {joined('ersdnb' if criteria.ids else 'redsnb')} {conditions} "
         "AND r.received_ms <= :before_ms "
         "AND (r.received_ms, r.seq, e.seq, n.id) < (:before_ms, :before_receipt, :before_event, :before_destination) "
         "ORDER BY r.received_ms DESC, r.seq DESC, e.seq DESC, n.id DESC"
@@ -216,9 +221,9 @@ async def _deliveries_by_time(session: Session, criteria: Criteria, limit: int |
 async def _deliveries_of(
     session: Session, criteria: Criteria, group: tuple[State, ...], limit: int | None
 ) -> AsyncIterator[ListedDelivery]:
-    conditions, parameters = where(criteria)
+    conditions, parameters = where(session, criteria)
     sql = (
-        f"SELECT {_DELIVERY} {joined('nbders')} {conditions} AND {in_states(group)} "
+        f"SELECT {_delivery(session)} {joined('nbders')} {conditions} AND {in_states(group)} "
         "AND n.id >= :destination_id AND (n.id > :destination_id OR d.event < :before_event) "
         "ORDER BY n.id, d.event DESC"
     )

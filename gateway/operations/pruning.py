@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from gateway.operations.runs import CHUNK, NotPossible
-from gateway.operations.selection import PARKED, Key, in_states
-from gateway.store.base import PENDING, Cutoffs, Pruned
+from gateway.operations.selection import Key, in_states
+from gateway.store.base import PENDING
+from gateway.store.ledger import Cutoffs, Pruned
 from gateway.store.session import Session
 
 STEP = 500
@@ -62,7 +63,8 @@ async def expire_parked(session: Session, key: Key, before_ms: int, now_ms: int)
 async def _parked_destination(session: Session, key: Key) -> int:
     tenant, name = key
     rows = await session.fetch(
-        f"SELECT b.id FROM destinations b WHERE b.tenant = :tenant AND b.name = :name AND b.run = 0 AND {PARKED}",  # noqa: S608
+        "SELECT b.id FROM destinations b "  # noqa: S608
+        f"WHERE b.tenant = :tenant AND b.name = :name AND b.run = 0 AND {session.parked}",
         tenant=tenant, name=name,
     )  # fmt: skip
     if not rows:

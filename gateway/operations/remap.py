@@ -68,7 +68,7 @@ async def mapper(session: Session, config: Config) -> Mapper:
 
 
 async def plan(session: Session, criteria: Criteria) -> Plan:
-    conditions, parameters = where(criteria)
+    conditions, parameters = where(session, criteria)
     rows = await session.fetch(
         "SELECT s.tenant, s.name, count(*), sum(CASE WHEN r.outcome = 'unmapped' THEN 1 ELSE 0 END), "
         f"min(r.seq), max(r.seq) {joined('rs')} {conditions} GROUP BY s.tenant, s.name ORDER BY s.tenant, s.name",
@@ -260,7 +260,7 @@ async def _page(session: Session, mapper: Mapper, receipts: Sequence[StoredRecei
 
 async def _receipts(session: Session, criteria: Criteria, after: int, last: int) -> list[StoredReceipt]:
     """The next ones, with no more bodies than fit into a page."""
-    conditions, parameters = where(criteria)
+    conditions, parameters = where(session, criteria)
     rows = await session.fetch(
         "SELECT r.seq, r.id, r.source, s.tenant, s.name, r.received_ms, r.outcome, r.headers, length(r.body) "
         f"{joined('rs')} {conditions} AND r.seq > :after AND r.seq <= :last ORDER BY r.seq LIMIT :page",
@@ -306,7 +306,7 @@ async def _known(session: Session, ids: Iterable[bytes]) -> list[bytes]:
     known: list[bytes] = []
     wanted = [event_id.hex() for event_id in ids]
     for start in range(0, len(wanted), IDS):
-        conditions, parameters = where(Criteria(ids=tuple(wanted[start : start + IDS])))
+        conditions, parameters = where(session, Criteria(ids=tuple(wanted[start : start + IDS])))
         rows = await session.fetch(f"SELECT e.id FROM events e WHERE 1 = 1 {conditions}", **parameters)  # noqa: S608
         known += [bytes(row[0]) for row in rows]
     return known

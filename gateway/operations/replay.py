@@ -48,7 +48,7 @@ async def plan(session: Session, criteria: Criteria) -> Plan:
     """Where no state is asked for: any, of events that are named; of others those that are over."""
     if not criteria.states and not criteria.ids:
         criteria = replace(criteria, states=FINAL)
-    conditions, parameters = where(criteria)
+    conditions, parameters = where(session, criteria)
     rows = await session.fetch(
         "SELECT n.tenant, n.name, e.type, count(*), min(r.received_ms), max(r.received_ms), min(e.seq), max(e.seq) "
         f"{joined(_order(criteria, 'redsnb'))} {conditions} AND n.run = 0 "
@@ -133,7 +133,7 @@ async def _chunks(session: Session, run: Run) -> AsyncIterator[list[_Selected]]:
 
 async def _events(session: Session, run: Run) -> AsyncIterator[list[_Selected]]:
     """Event by event, the deliveries that are to be made."""
-    conditions, parameters = where(run.criteria)
+    conditions, parameters = where(session, run.criteria)
     order = _order(run.criteria, "ersdnb")
     after, page = run.cursor, PAGE
     while True:
@@ -169,6 +169,6 @@ async def _lacking(session: Session, criteria: Criteria) -> tuple[int, int]:
     """Of the ids that are asked for: those whose events have been pruned, and those that nobody knows."""
     if not criteria.ids:
         return 0, 0
-    conditions, parameters = where(Criteria(ids=criteria.ids))
+    conditions, parameters = where(session, Criteria(ids=criteria.ids))
     rows = await session.fetch(f"SELECT length(e.head) FROM events e WHERE 1 = 1 {conditions}", **parameters)  # noqa: S608
     return sum(row[0] == 0 for row in rows), len(set(criteria.ids)) - len(rows)

@@ -15,12 +15,12 @@ import orjson
 
 from gateway.operations.selection import Criteria, Key, NotUnderstood
 from gateway.store.base import PENDING, State, shard_of
+from gateway.store.ledger import DAY_MS
 from gateway.store.runs import FINISH_RUNS
 from gateway.store.session import Session
 
 CHUNK = 500
 """Rows of one transaction: a gateway waits for it as long as for one of its own."""
-DAY_MS = 86_400_000
 
 _PENDING_GROUPS = ("state = 0", "state IN (1, 3)", "state = 2")
 """As the indexes have them."""

@@ -27,9 +27,6 @@ STATES: dict[str, tuple[State, ...]] = {
 
 FINAL = tuple(state.name.lower() for state in State if state not in PENDING)
 
-PARKED = "(b.mode <> 'active' OR b.generation < (SELECT coalesce(max(number), 0) FROM generations))"
-"""Where pending deliveries are parked: paused, disabled, or gone from the configuration."""
-
 _TABLES = {"r": "receipts", "s": "sources", "e": "events", "d": "deliveries", "n": "destinations", "b": "destinations"}
 """`b` is the destination itself where `n` may be a run's."""
 _LINKS = {
@@ -130,7 +127,7 @@ async def with_person(session: Session, criteria: Criteria, person: str | None) 
     return replace(criteria, party=party_hash(key, person).hex())
 
 
-def where(criteria: Criteria) -> tuple[str, dict[str, Any]]:
+def where(session: Session, criteria: Criteria) -> tuple[str, dict[str, Any]]:
     """Further conditions, for what follows `joined`, and their parameters."""
     conditions = []
     parameters: dict[str, Any] = {}
@@ -149,7 +146,7 @@ def where(criteria: Criteria) -> tuple[str, dict[str, Any]]:
     if criteria.states:
         conditions.append(in_states(criteria.wanted_states))
     if "parked" in criteria.states and "pending" not in criteria.states:
-        conditions.append(f"(d.state > {State.BESIDE:d} OR {PARKED})")
+        conditions.append(f"(d.state > {State.BESIDE:d} OR {session.parked})")
     return "".join(f" AND {condition}" for condition in conditions), parameters
 
 

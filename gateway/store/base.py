@@ -20,6 +20,7 @@ from typing import NamedTuple, Protocol
 
 from gateway.control import Control
 from gateway.stamp import Event
+from gateway.store.ledger import Account, Cutoffs, Pruned, Volume
 
 
 class State(IntEnum):
@@ -216,58 +217,6 @@ class Count(NamedTuple):
     state: State
     deliveries: int
     oldest_ms: int | None
-
-
-class Account(NamedTuple):
-    """The ledger of one destination, runs included. Retained rows by state, and what was matched and pruned.
-
-    It balances when `matched` is the sum of all others. `parked` is what is pending while the destination is paused,
-    disabled, or gone from the configuration; then `pending` is 0.
-    """
-
-    tenant: str
-    destination: str
-    matched: int
-    delivered: int
-    pending: int
-    parked: int
-    dead: int
-    suppressed: int
-    expired: int
-
-    @property
-    def balances(self) -> bool:
-        return self.matched == sum(self[3:])
-
-
-class Cutoffs(NamedTuple):
-    """What retention may take. Times are milliseconds since 1970 UTC.
-
-    Receipts received before `receipts_before_ms` go, once all their deliveries are final. Ids of events received
-    since `ids_since_ms` are kept even then, so that duplicates of them are still recognized.
-    """
-
-    receipts_before_ms: int
-    ids_since_ms: int
-
-
-class Pruned(NamedTuple):
-    """What a step of pruning took; `more` where it ended before all was looked through."""
-
-    receipts: int
-    events: int
-    deliveries: int
-    more: bool
-
-
-class Volume(NamedTuple):
-    """What the store holds. `used_bytes` is what is taken on disk, without what is free for reuse.
-
-    `tenants` has the stored bytes of each tenant's receipts: bodies, heads and data.
-    """
-
-    used_bytes: int
-    tenants: dict[str, int]
 
 
 class DriftSample(NamedTuple):

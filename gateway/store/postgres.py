@@ -16,25 +16,22 @@ from gateway.control import Control
 from gateway.store import postgres_control, postgres_ledger, postgres_prune, postgres_read
 from gateway.store.base import (
     ALL_SHARDS,
-    Account,
     Appended,
     Backlog,
     Count,
-    Cutoffs,
     Delivery,
     DestinationRow,
     DriftSample,
     Listener,
     Page,
-    Pruned,
     Run,
     Settlement,
     SourceRow,
     StoreUnavailable,
     Submission,
-    Volume,
     shard_of,
 )
+from gateway.store.ledger import Account, Cutoffs, Pruned, Volume
 from gateway.store.postgres_append import Appender
 from gateway.store.postgres_leases import BEAT_S, TTL_S, Holder, Leases, own_clock
 from gateway.store.postgres_link import Connection, Link, Links, Pool, end

@@ -32,11 +32,10 @@ INSERT INTO generations (digest, number) VALUES ($1, $2) ON CONFLICT (digest) DO
 """
 _NEWEST_ALIVE = "SELECT coalesce(max(generation), 0) FROM replicas WHERE expires > now()"
 
-GONE_BEFORE = """
-(SELECT coalesce((SELECT min(generation) FROM replicas WHERE expires > now()), max(number), 0) FROM generations)
-"""
-"""Destinations of an older generation are gone from the configuration: of every process that runs, or else of the last
-that did."""
+PARKED = """(b.mode <> 'active' OR b.generation < (
+    SELECT coalesce((SELECT min(generation) FROM replicas WHERE expires > now()), max(number), 0) FROM generations))"""
+"""Of a destination's own row `b`: whether what is pending there is parked. It is paused, disabled, or gone from the
+configuration: of every process that runs, or else of the last that did."""
 
 _CONTROL = "id, mode, reason, mode_since_ms, open_since_ms, idle_ms, idle_since_ms"
 _CONTROLS = f"""

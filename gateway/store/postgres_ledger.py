@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from gateway.store.base import Account, Count, State, Volume
-from gateway.store.postgres_control import GONE_BEFORE
+from gateway.store.base import Count, State
+from gateway.store.ledger import Account, Volume
+from gateway.store.postgres_control import PARKED
 from gateway.store.postgres_link import Connection
 
 _STATES = ("state = 0", "state IN (1, 3)", "state = 2", "state = 5")
@@ -19,7 +20,6 @@ LEFT JOIN events e ON e.seq = c.oldest LEFT JOIN receipts r ON r.seq = e.receipt
 GROUP BY 1, 2, 3
 """  # noqa: S608
 
-PARKED = f"run = 0 AND (mode <> 'active' OR generation < {GONE_BEFORE})"
 _ACCOUNTS = """
 WITH tallied AS (
     SELECT t.tenant, t.name, sum(matched) AS matched, sum(delivered) AS delivered, sum(dead) AS dead,
@@ -31,7 +31,7 @@ WITH tallied AS (
            sum(n) FILTER (WHERE state = 7) AS expired
     FROM ({retained}) AS c JOIN destinations t ON t.id = c.destination GROUP BY 1, 2
 ), parked AS (
-    SELECT tenant, name, true AS parked FROM destinations WHERE {parked}
+    SELECT b.tenant, b.name, true AS parked FROM destinations b WHERE b.run = 0 AND {parked}
 )
 SELECT tenant, name, coalesce(y.matched, 0)::bigint, (coalesce(y.delivered, 0) + coalesce(r.delivered, 0))::bigint,
        (CASE WHEN parked THEN 0 ELSE coalesce(r.pending, 0) END)::bigint,
@@ -77,7 +77,7 @@ async def accounts(connection: Connection) -> list[Account]:
 async def quick_accounts(connection: Connection) -> list[Account]:
     """What was delivered is what remains when all else is counted."""
     quick = [Account(*row) for row in await connection.fetch(_ALL_BUT_DELIVERED)]
-    return [one._replace(delivered=one.delivered + one.matched - sum(one[3:])) for one in quick]
+    return [one._replace(delivered=one.delivered + one.missing) for one in quick]
 
 
 async def volume(connection: Connection) -> Volume:

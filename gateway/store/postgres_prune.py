@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.store.base import Cutoffs, Pruned, State
-from gateway.store.postgres_ledger import PARKED
+from gateway.store.base import State
+from gateway.store.ledger import DAY_MS, Cutoffs, Pruned
+from gateway.store.postgres_control import PARKED
 from gateway.store.postgres_link import Connection
-from gateway.store.postgres_write import DAY_MS
 
 STEP_EVENTS = 2000
 """A step ends after so many events, once it has one receipt: a receipt may hold thousands."""
@@ -96,7 +96,7 @@ _DROP_RUNS = (
     "DELETE FROM runs WHERE id = ANY($1::integer[])",
 )
 
-_IS_PARKED = f"SELECT true FROM destinations WHERE id = $1 AND {PARKED} FOR UPDATE"  # noqa: S608
+_IS_PARKED = f"SELECT true FROM destinations b WHERE b.id = $1 AND b.run = 0 AND {PARKED} FOR UPDATE"  # noqa: S608
 _EXPIRE = """
 UPDATE deliveries SET state = $1, settled_ms = $2 WHERE (event, destination) IN (
     SELECT d.event, d.destination

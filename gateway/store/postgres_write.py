@@ -21,11 +21,11 @@ from gateway.store.base import (
     lane_of,
     shard_of,
 )
+from gateway.store.ledger import DAY_MS
 from gateway.store.postgres_link import Connection, Row
 
 CARRIED_BODY = 16 * 1024
 """Bodies up to this size travel with their deliveries; larger ones are read again when raw is wanted."""
-DAY_MS = 86_400_000
 
 _STORE = """
 WITH r AS MATERIALIZED (

@@ -11,7 +11,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
 from gateway.config.values import StoreUrl
-from gateway.store.base import Cutoffs, Pruned, StoreError
+from gateway.store.base import StoreError
+from gateway.store.ledger import Account, Cutoffs, Pruned
 from gateway.store.migrate import outstanding
 
 Row = Sequence[Any]
@@ -24,6 +25,9 @@ class Session(Protocol):
     """Whether deliveries have their shard stored: where processes share them."""
     next_event: str
     """SQL of the sequence number of an event that is inserted."""
+    parked: str
+    """SQL of whether what is pending at a destination is parked, as the store itself has it; `b` is the destination's
+    own row."""
     held: str
     """SQL behind a SELECT of events in a transaction: nobody deletes them before the commit."""
 
@@ -43,6 +47,10 @@ class Session(Protocol):
 
     def snapshot(self) -> AbstractAsyncContextManager[None]:
         """One view of the store for all reads within. Nobody waits for it."""
+        ...
+
+    async def accounts(self) -> list[Account]:
+        """As the store's own, within a snapshot. Every delivery that is retained is counted."""
         ...
 
     async def prune(self, cutoffs: Cutoffs, after: int, limit: int) -> tuple[Pruned, int]:

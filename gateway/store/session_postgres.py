@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gateway.store import postgres_prune
-from gateway.store.base import Cutoffs, Pruned, StoreError, StoreUnavailable
+from gateway.store import postgres_control, postgres_ledger, postgres_prune
+from gateway.store.base import StoreError, StoreUnavailable
+from gateway.store.ledger import Account, Cutoffs, Pruned
 from gateway.store.postgres_link import CONNECT_S, driver
 from gateway.store.postgres_notices import NOTIFY
 from gateway.store.postgres_schema import place_of, schema_version
@@ -28,6 +29,7 @@ class PostgresSession:
 
     sharded = True
     next_event = "DEFAULT"
+    parked = postgres_control.PARKED
     held = "FOR KEY SHARE"
 
     def __init__(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
@@ -80,6 +82,10 @@ class PostgresSession:
         with self._translating_errors():
             async with self._connection.transaction(isolation="repeatable_read", readonly=True):
                 yield
+
+    async def accounts(self) -> list[Account]:
+        with self._translating_errors():
+            return await postgres_ledger.accounts(self._connection)
 
     async def prune(self, cutoffs: Cutoffs, after: int, limit: int) -> tuple[Pruned, int]:
         with self._translating_errors():

@@ -11,8 +11,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gateway.store import sqlite_prune
-from gateway.store.base import Cutoffs, Pruned, StoreError, StoreUnavailable
+from gateway.store import sqlite_control, sqlite_ledger, sqlite_prune
+from gateway.store.base import StoreError, StoreUnavailable
+from gateway.store.ledger import Account, Cutoffs, Pruned
 from gateway.store.session import Row, check_version
 from gateway.store.sqlite_file import APPLICATION_ID
 
@@ -28,6 +29,7 @@ class SqliteSession:
     """Implements gateway.store.session.Session."""
 
     sharded = False
+    parked = sqlite_control.PARKED
     held = ""  # who is in a transaction is alone
     next_event = (
         "(SELECT 1 + max(coalesce((SELECT max(seq) FROM events), 0), "
@@ -68,6 +70,9 @@ class SqliteSession:
     async def snapshot(self) -> AsyncIterator[None]:
         async with self._between("BEGIN"):
             yield
+
+    async def accounts(self) -> list[Account]:
+        return await self._run(lambda: sqlite_ledger.accounts(self._database))
 
     async def prune(self, cutoffs: Cutoffs, after: int, limit: int) -> tuple[Pruned, int]:
         return await self._step(lambda: sqlite_prune.prune(self._database, cutoffs, after, limit))

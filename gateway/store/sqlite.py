@@ -13,23 +13,20 @@ from gateway.control import Control
 from gateway.store import sqlite_control, sqlite_drift, sqlite_ledger, sqlite_prune
 from gateway.store.base import (
     ALL_SHARDS,
-    Account,
     Appended,
     Backlog,
     Count,
-    Cutoffs,
     DestinationRow,
     DriftSample,
     Listener,
     Page,
-    Pruned,
     Run,
     Settlement,
     SourceRow,
     StoreUnavailable,
     Submission,
-    Volume,
 )
+from gateway.store.ledger import Account, Cutoffs, Pruned, Volume
 from gateway.store.sqlite_file import LockedFile, Quota, open_database
 from gateway.store.sqlite_worker import Append, Call, Settle, Turn, Worker
 

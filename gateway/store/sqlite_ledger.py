@@ -8,7 +8,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
-from gateway.store.base import PENDING, Account, Count, State, StoreUnavailable, Volume
+from gateway.store.base import PENDING, Count, State, StoreUnavailable
+from gateway.store.ledger import Account, Volume
+from gateway.store.sqlite_control import PARKED
 
 T = TypeVar("T")
 
@@ -42,10 +44,7 @@ _ALL_BUT_DELIVERED = [
     _RETAINED.format(index=f"INDEXED BY {index}", states=states)
     for index, states in {**_INDEXES, "deliveries_aside": "state IN (6, 7)"}.items()
 ]
-_PARKED = """
-SELECT tenant, name FROM destinations WHERE run = 0
-AND (mode <> 'active' OR generation < (SELECT coalesce(max(number), 0) FROM generations))
-"""
+_PARKED = f"SELECT b.tenant, b.name FROM destinations b WHERE b.run = 0 AND {PARKED}"  # noqa: S608
 
 
 def look(path: Path, read: Callable[[sqlite3.Connection], T]) -> T:
@@ -85,7 +84,7 @@ def accounts(database: sqlite3.Connection) -> list[Account]:
 def quick_accounts(database: sqlite3.Connection) -> list[Account]:
     """What was delivered is what remains when all else is counted."""
     quick = _accounts(database, _ALL_BUT_DELIVERED)
-    return [one._replace(delivered=one.delivered + one.matched - sum(one[3:])) for one in quick]
+    return [one._replace(delivered=one.delivered + one.missing) for one in quick]
 
 
 def _accounts(database: sqlite3.Connection, retained: Sequence[str]) -> list[Account]:

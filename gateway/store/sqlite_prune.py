@@ -7,9 +7,11 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from gateway.store.base import Cutoffs, Pruned, State
+from gateway.store.base import State
+from gateway.store.ledger import DAY_MS, Cutoffs, Pruned
 from gateway.store.runs import FINISH_RUNS
-from gateway.store.sqlite_write import DAY_MS, VOLUMES, Rows, last_number
+from gateway.store.sqlite_control import PARKED
+from gateway.store.sqlite_write import VOLUMES, Rows, last_number
 
 STEP_EVENTS = 2000
 """A step ends after so many events, once it has one receipt: a receipt may hold thousands."""
@@ -160,10 +162,7 @@ def _free_pages(database: sqlite3.Connection) -> tuple[int, int]:
     return free, pages
 
 
-_IS_PARKED = """
-SELECT 1 FROM destinations WHERE id = ?
-AND (mode <> 'active' OR generation < (SELECT coalesce(max(number), 0) FROM generations))
-"""
+_IS_PARKED = f"SELECT 1 FROM destinations b WHERE b.id = ? AND b.run = 0 AND {PARKED}"  # noqa: S608
 _EXPIRABLE = """
 SELECT d.event FROM deliveries d CROSS JOIN events e ON e.seq = d.event CROSS JOIN receipts r ON r.seq = e.receipt
 WHERE d.destination = :destination AND d.state {states} AND d.event <= :newest AND r.received_ms < :before

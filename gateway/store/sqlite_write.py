@@ -21,13 +21,13 @@ from gateway.store.base import (
     Submission,
     lane_of,
 )
+from gateway.store.ledger import DAY_MS
 
 T = TypeVar("T")
 _Routed = tuple[Event, Sequence[Route]]
 
 CARRIED_BODY = 16 * 1024
 """Bodies up to this size travel with their deliveries; larger ones are read again when raw is wanted."""
-DAY_MS = 86_400_000
 
 ROOM = 16
 """Pages without which nothing more is taken to fit."""
