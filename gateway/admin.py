@@ -79,7 +79,7 @@ class Admin:
         for gauge in (metrics.deliveries, metrics.oldest, metrics.ledger, metrics.mode, metrics.breaker):
             gauge.clear()
         for count in counts:
-            labels = (count.tenant, count.destination, count.state.name.lower())
+            labels = (count.tenant, count.destination, count.state.word)
             metrics.deliveries.labels(*labels).set(count.deliveries)
             if count.oldest_ms is not None:
                 metrics.oldest.labels(*labels).set(count.oldest_ms / 1000)

@@ -9,9 +9,11 @@ import click
 from prometheus_client.metrics import MetricWrapperBase
 
 from gateway.cli.program import COMMANDS, program
+from gateway.counters import Counter, Histogram
 from gateway.telemetry import Metrics
 
 PREFIX = "wagw_"
+OURS = (Counter, Histogram)
 
 _EXIT_CODES = """## Exit codes
 
@@ -93,9 +95,9 @@ def _metrics_lines() -> Iterator[str]:
     yield "| metric | type | labels | meaning |\n| --- | --- | --- | --- |"
     metrics = Metrics()
     labels = {
-        next(iter(metric.describe())).name: metric._labelnames
+        next(iter(metric.describe())).name: getattr(metric, "labels" if isinstance(metric, OURS) else "_labelnames")
         for metric in vars(metrics).values()
-        if isinstance(metric, MetricWrapperBase)
+        if isinstance(metric, (*OURS, MetricWrapperBase))
     }
     for family in metrics.registry.collect():
         if family.name.startswith(PREFIX):

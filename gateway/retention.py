@@ -218,6 +218,6 @@ class Retention:
         """One line for a round that took something."""
         for what, count in done._asdict().items():
             if count:
-                self._metrics.pruned.labels(what, reason).inc(count)
+                self._metrics.pruned.add(what, reason, amount=count)
         if any(done):
             self._log.info("pruned", reason=reason, **done._asdict())

@@ -11,7 +11,7 @@ import os
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -29,7 +29,7 @@ STATUS_IDENTITY = "S"
 SCHEMA_NAMES = {name: schema for name, (schema, _) in TYPES.items()}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SourceStamp:
     """What the envelope says of a source. `uid` goes into ids: keep it when a source is renamed.
 
@@ -45,12 +45,16 @@ class SourceStamp:
     ranked: bool = False
 
     @property
+    def uri(self) -> str:
+        return f"{self.origin}/tenants/{self.tenant}/sources/{self.source}"
+
+    @cached_property
     def identity(self) -> str:
         return self.uid or f"{self.tenant}/{self.source}"
 
-    @property
-    def uri(self) -> str:
-        return f"{self.origin}/tenants/{self.tenant}/sources/{self.source}"
+    @cached_property
+    def shared(self) -> _Shared:
+        return _Shared(self)
 
 
 @dataclass(slots=True)
@@ -176,35 +180,44 @@ def _overflow(count: int) -> Item:
     )
 
 
+class _Shared(dict[str, tuple[str, str, str]]):
+    """What heads of a source's events share, by their type: three runs of members, encoded once, without braces."""
+
+    def __init__(self, source: SourceStamp) -> None:
+        super().__init__()
+        self._source = source
+
+    def __missing__(self, event_type: str) -> tuple[str, str, str]:
+        source = self._source
+        schema = {"datacontenttype": "application/json"}
+        if source.origin:
+            schema["dataschema"] = f"{source.origin}/schemas/v1/{SCHEMA_NAMES.get(event_type, 'event')}"
+        runs = (
+            {"source": source.uri, "type": event_type},
+            schema,
+            {"tenant": source.tenant, "provider": source.provider},
+        )
+        origin, schema_run, owner = (orjson.dumps(run)[1:-1].decode() for run in runs)
+        self[event_type] = origin, schema_run, owner
+        return self[event_type]
+
+
 class _Envelope:
-    """Builds heads. What events of a source and type share is encoded once; only the rest is encoded for each."""
+    """Builds the heads of one receipt's events."""
 
     def __init__(self, source: SourceStamp, received_ms: int, traceparent: str | None) -> None:
-        self._source = source
+        self._shared = source.shared
         self._received = rfc3339(received_ms)
         self._traceparent = f',"traceparent":"{traceparent}"' if traceparent else ""
 
     def head(self, event_id_hex: str, item: Item) -> bytes:
-        origin, schema, owner = _shared(self._source, item.type)
+        origin, schema, owner = self._shared[item.type]
         subject = "" if item.subject is None else f',"subject":{dump_json(item.subject).decode()}'
         time, clock = (self._received, "gateway") if item.time_ms is None else (rfc3339(item.time_ms), "provider")
         return (
             f'{{"specversion":"1.0","id":"{event_id_hex}",{origin}{subject},"time":"{time}",{schema},'
             f'"receivedtime":"{self._received}","timesource":"{clock}",{owner}{self._traceparent}}}'
         ).encode()
-
-
-@lru_cache(maxsize=65536)
-def _shared(source: SourceStamp, event_type: str) -> tuple[str, str, str]:
-    """Three runs of members, without braces."""
-    schema = {"datacontenttype": "application/json"}
-    if source.origin:
-        schema["dataschema"] = f"{source.origin}/schemas/v1/{SCHEMA_NAMES.get(event_type, 'event')}"
-    return (
-        orjson.dumps({"source": source.uri, "type": event_type})[1:-1].decode(),
-        orjson.dumps(schema)[1:-1].decode(),
-        orjson.dumps({"tenant": source.tenant, "provider": source.provider})[1:-1].decode(),
-    )
 
 
 def compose(head: bytes, data: bytes, extensions: bytes = b"", raw: bytes | None = None) -> bytes:

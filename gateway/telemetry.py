@@ -12,15 +12,17 @@ import sys
 import threading
 import time
 from collections import Counter as Counts
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from time import time_ns
 from typing import Any, Protocol
 
 import orjson
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
+from prometheus_client import CollectorRegistry, Gauge, Info
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from gateway.counters import Counter, Histogram
 from gateway.store.base import State
 from gateway.version import VERSION
 from providers.wire import rfc3339
@@ -71,14 +73,15 @@ class _LineWriter:
                 return
             self._lines.append(line)  # joined when they are written: a buffer that grows is copied over and over
             self._size += len(line) + 1
+        if self._awaited is not None and not self._awaited.is_closed():
+            return  # a turn is to come, and takes these along
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # at start, at the end, in a thread
             self._write()
             return
-        if self._awaited is not loop:
-            self._awaited = loop
-            loop.call_soon(self._take_turn, loop)
+        self._awaited = loop
+        loop.call_soon(self._take_turn, loop)
 
     def _take_turn(self, loop: asyncio.AbstractEventLoop) -> None:
         self._awaited = None
@@ -203,7 +206,9 @@ def _lean_logger(least: int) -> type[structlog.BoundLoggerBase]:
 
     def method(name: str) -> Callable[..., None]:
         def write(self: Any, event: str, **fields: Any) -> None:
-            self._logger.msg(_render_json(name, {**self._context, **fields, "event": event}))
+            time = rfc3339(time_ns() // 1_000_000)
+            line = {"timestamp": time, "level": name, **self._context, **fields, "event": event}
+            self._logger.msg(orjson.dumps(line, default=str))
 
         return write if getattr(logging, name.upper()) >= least else lambda self, event, **fields: None
 
@@ -211,34 +216,15 @@ def _lean_logger(least: int) -> type[structlog.BoundLoggerBase]:
     return type("LeanLogger", (structlog.BoundLoggerBase,), {name: method(name) for name in names})
 
 
-def _render_json(name: str, fields: dict[str, Any]) -> bytes:
-    """Level, time and fields, encoded."""
-    return orjson.dumps({"timestamp": rfc3339(time.time_ns() // 1_000_000), "level": name, **fields}, default=str)
-
-
 def _encode(logger: Any, name: str, line: str) -> bytes:
     return line.encode("utf-8", "replace")
 
-
-disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _LAG = (0.01, 0.05, 0.25, 1.0, 5.0, 30.0, 120.0, 600.0, 3600.0, 21600.0, 86400.0)
 
 
-class Children(dict[tuple[Any, ...], Any]):
-    """A metric's children by their labels: prometheus-client's own look-up takes a lock and a copy each time."""
-
-    def __init__(self, metric: Any) -> None:
-        super().__init__()
-        self._metric = metric
-
-    def __missing__(self, labels: tuple[Any, ...]) -> Any:
-        child = self[labels] = self._metric.labels(*labels)
-        return child
-
-
-AttemptMetrics = Callable[[State, str, float, float], None]
+AttemptMetrics = Callable[[State, str, float, Sequence[float]], None]
 
 
 class Metrics:
@@ -254,7 +240,7 @@ class Metrics:
         )
         self.request_seconds = Histogram(
             "wagw_request_duration_seconds", "From a request's first byte to its answer.", ["provider"],
-            buckets=_SECONDS, registry=registry,
+            _SECONDS, registry=registry,
         )  # fmt: skip
         self.proofs = Counter(
             "wagw_proofs", "Proven requests, by the setting that proved them and which of its values.",
@@ -291,10 +277,10 @@ class Metrics:
         )  # fmt: skip
         self.attempt_seconds = Histogram(
             "wagw_attempt_duration_seconds", "How long an attempt took.", ["tenant", "destination"],
-            buckets=_SECONDS, registry=registry,
+            _SECONDS, registry=registry,
         )  # fmt: skip
         self.lag_seconds = Histogram(
-            "wagw_delivery_lag_seconds", "From receipt to delivery.", ["tenant", "destination"], buckets=_LAG,
+            "wagw_delivery_lag_seconds", "From receipt to delivery.", ["tenant", "destination"], _LAG,
             registry=registry,
         )  # fmt: skip
         self.deliveries = Gauge(
@@ -333,15 +319,13 @@ class Metrics:
         )  # fmt: skip
 
     def attempts_of(self, tenant: str, destination: str) -> AttemptMetrics:
-        """Record attempts at one destination. Labelled children are looked up once, and made when first needed:
-        with ten thousand destinations most are quiet, and each child is a kilobyte or two."""
-        outcomes, seconds, lags = Children(self.attempts), Children(self.attempt_seconds), Children(self.lag_seconds)
-        place = (tenant, destination)
+        """Record an attempt at one destination; `lags_s` has the age of each event in it."""
 
-        def record(state: State, reason: str, took_s: float, lag_s: float) -> None:
-            outcomes[*place, state.name.lower(), reason].inc()
-            seconds[place].observe(took_s)
+        def record(state: State, reason: str, took_s: float, lags_s: Sequence[float]) -> None:
+            self.attempts.add(tenant, destination, state.word, reason, amount=len(lags_s))
+            self.attempt_seconds.observe(took_s, tenant, destination)
             if state is State.DELIVERED:
-                lags[place].observe(lag_s)
+                for lag_s in lags_s:
+                    self.lag_seconds.observe(lag_s, tenant, destination)
 
         return record

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import islice
 from typing import Annotated, Any, ClassVar, NamedTuple
 
@@ -118,7 +118,7 @@ class Reply(NamedTuple):
     content_type: str = "text/plain"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Proof:
     """What proved the origin: the name of the setting, and which of its values (0 is the first)."""
 
@@ -191,7 +191,8 @@ class Drift(NamedTuple):
     name: str
 
 
-_no_counts = partial(defaultdict[str, int], int)
+def _no_counts() -> defaultdict[str, int]:
+    return defaultdict(int)
 
 
 @dataclass(slots=True)

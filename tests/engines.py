@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -90,8 +90,9 @@ class DirectEngine(Engine):
             outcome: Outcome = await self._send(number, members)
             return outcome
 
-        def report(delivery: Delivery, outcome: Outcome, state: State) -> None:
-            self._report(number, delivery, outcome, state)
+        def report(settled: Sequence[tuple[Delivery, State]], outcome: Outcome) -> None:
+            for delivery, state in settled:
+                self._report(number, delivery, outcome, state)
 
         reported: Report = report
         return DestinationQueue(number, self.rules(outlet.number), self.means, outlet, send, reported)

@@ -28,6 +28,12 @@ APP_SECRET = "test-app-secret"
 NOW_MS = 1_790_000_000_000
 
 
+def counted(gateway: Gateway, name: str, **labels: Any) -> float:
+    """What a counter shows to who scrapes it."""
+    shown = {label: str(value) for label, value in labels.items()}
+    return gateway.metrics.registry.get_sample_value(f"wagw_{name}_total", shown) or 0
+
+
 async def until(condition: Callable[[], Any], what: str = "the condition", limit_s: float = 20.0) -> None:
     """Wait until it holds; fail by name when it never does."""
     end = time.monotonic() + limit_s

@@ -16,9 +16,10 @@ from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 from cloudevents.core.formats.json import JSONFormat
 from standardwebhooks import Webhook
 
+from gateway.app import Gateway
 from gateway.store.base import State
 from normalized import MessageData, json_schema, parse_event
-from tests.support import SECRET, Delivered, Downstream, FakeClock, running, until, write_config
+from tests.support import SECRET, Delivered, Downstream, FakeClock, counted, running, until, write_config
 from tests.test_ingress import Client, envelope, message
 
 PATHS = {
@@ -39,6 +40,10 @@ ACK = {
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession() as session:
         yield session
+
+
+def attempts(gateway: Gateway, destination: str, outcome: str, reason: str) -> float:
+    return counted(gateway, "attempts", tenant="acme", destination=destination, outcome=outcome, reason=reason)
 
 
 async def post_each(client: Client) -> None:
@@ -194,7 +199,7 @@ async def test_everything_but_2xx_is_tried_again(
         async with running(write_config(tmp_path, {"crm": {"url": downstream.url}}), clock=clock) as gateway:
             client = Client(session, gateway, downstream)
             await client.post(envelope([message(1)]))
-            await until(lambda: gateway.metrics.attempts.labels("acme", "crm", "held", reason)._value.get() == 1)
+            await until(lambda: attempts(gateway, "crm", "held", reason) == 1)
             await gateway._store.flush()
             assert [count.state for count in await gateway._store.counts()] == [State.HELD]
             clock.advance(40)
@@ -223,7 +228,7 @@ async def test_a_downstream_that_never_answers_is_given_up_by_the_timeout(
             for number in range(3):
                 await client.post(envelope([message(number)]))
             await client.arrived(3)
-            await until(lambda: gateway.metrics.attempts.labels("acme", "stuck", "held", "timeout")._value.get() == 1)
+            await until(lambda: attempts(gateway, "stuck", "held", "timeout") == 1)
         never.set()
 
 
@@ -248,7 +253,7 @@ async def test_an_endless_answer_costs_little(tmp_path: Path, session: aiohttp.C
     url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
     async with running(write_config(tmp_path, {"crm": {"url": url}})) as gateway:
         await Client(session, gateway, Downstream()).post(envelope([message(1)]))
-        await until(lambda: gateway.metrics.attempts.labels("acme", "crm", "delivered", "ok")._value.get() == 1)
+        await until(lambda: attempts(gateway, "crm", "delivered", "ok") == 1)
     await runner.cleanup()
     assert sent < 64 << 20
 

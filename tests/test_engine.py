@@ -427,7 +427,8 @@ async def test_a_run_goes_behind_live_deliveries_and_still_makes_progress(tmp_pa
         await w.append(*((number, number) for number in range(100, 300)))
         await until(lambda: w.downstream.active == 2)
         w.engine.changed()
-        await until(lambda: run.number in w.engine._outlets[w.destination]._queues)
+        queues = w.engine._outlets[w.destination]._queues
+        await until(lambda: run.number in queues and queues[run.number].hungry)
         w.downstream.gate.set()
         await w.quiet()
         assert len(w.downstream.queues) == 230

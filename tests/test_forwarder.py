@@ -470,5 +470,5 @@ async def test_decoded_bodies_are_kept_within_bounds(monkeypatch: pytest.MonkeyP
     async with Forwarder(bodies, SystemClock(), SECRETS) as forwarder:
         to = target("http://127.0.0.1:1/", raw="always")
         for receipt in (0, 1, 2, 0, 3, 2, 0):
-            await forwarder.compose(to, raw_event(receipt))
+            await forwarder.with_raw(to, raw_event(receipt))
     assert bodies.asked == [0, 1, 2, 3, 0]

@@ -24,7 +24,7 @@ from gateway.accepting import intake
 from gateway.accepting.answers import UNREAD, Answer
 from gateway.accepting.intake import Budget, RateLimit, Refused
 from gateway.app import Gateway
-from tests.support import APP_SECRET, Downstream, running, until, write_config
+from tests.support import APP_SECRET, Downstream, counted, running, until, write_config
 
 API_KEY = "test-api-key-0123456789"
 
@@ -232,8 +232,7 @@ async def test_the_channel_of_the_source_stands_in_where_bodies_name_none(client
 async def test_what_cannot_be_read_is_kept_and_answered_200(client: Client, body: bytes, reason: str) -> None:
     assert await client.post(body) == (200, {"events": 0, "duplicates": 0})
     assert client.rows("SELECT outcome, body FROM receipts") == [("unmapped", body)]
-    unmapped = client.gateway.metrics.unmapped.labels("cloud_api", reason)
-    assert unmapped._value.get() == 1
+    assert counted(client.gateway, "receipts_unmapped", provider="cloud_api", reason=reason) == 1
 
 
 ROTTEN = [
@@ -394,9 +393,8 @@ async def test_a_client_that_hangs_up_leaves_nothing_behind(client: Client) -> N
     writer.close()
     await until(lambda: client.gateway._budget.used == 0)
     assert client.rows("SELECT count(*) FROM receipts") == [(0,)]
-    requests = client.gateway.metrics.requests
-    await until(lambda: requests.labels("cloud_api", 400)._value.get() == 1)
-    assert requests.labels("cloud_api", 500)._value.get() == 0, "it is no fault of the gateway"
+    await until(lambda: counted(client.gateway, "requests", provider="cloud_api", code=400) == 1)
+    assert counted(client.gateway, "requests", provider="cloud_api", code=500) == 0, "it is no fault of the gateway"
 
 
 async def begin_upload(client: Client, path: str, size: int, body: bytes) -> asyncio.StreamWriter:
@@ -414,8 +412,7 @@ async def test_one_source_cannot_use_up_the_memory_of_all(client: Client) -> Non
     first = await begin_upload(client, "/hooks/acme/device", size, b"x" * (size - 1))
     await until(lambda: budget.used == size - 1)
     second = await begin_upload(client, "/hooks/acme/device", size, b"x" * 1000)
-    busy = client.gateway.metrics.requests.labels("whapi", 503)
-    await until(lambda: busy._value.get() == 1)
+    await until(lambda: counted(client.gateway, "requests", provider="whapi", code=503) == 1)
     assert await client.post(envelope([message(1)])) == (200, {"events": 1, "duplicates": 0})
     first.close()
     second.close()
@@ -440,10 +437,9 @@ def test_a_part_of_the_budget_is_half_or_one_body() -> None:
 @pytest.mark.parametrize(("path", "status"), [("/hooks/acme/coreapp/wrong", 403), ("/hooks/acme/coreapp", 401)])
 async def test_the_token_is_checked_before_the_body_is_read(client: Client, path: str, status: int) -> None:
     writer = await begin_upload(client, path, 1000, b"x")
-    refused = client.gateway.metrics.requests.labels("on_premises", status)
-    await until(lambda: refused._value.get() == 1)
+    await until(lambda: counted(client.gateway, "requests", provider="on_premises", code=status) == 1)
     reason = "wrong_path_token" if status == 403 else "missing_path_token"
-    assert client.gateway.metrics.unauthorized.labels("acme", "coreapp", reason)._value.get() == 1
+    assert counted(client.gateway, "unauthorized", tenant="acme", source="coreapp", reason=reason) == 1
     writer.close()
 
 

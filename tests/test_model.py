@@ -3,7 +3,7 @@
 Lanes, batches, outcomes, outages, restarts, crashes, a slow and failing store, tiny windows, operators who pause and
 resume, replays, rate limits, clocks that jump, shards that are lost and gained. Whatever happens: no delivery of a
 lane overtakes another without a gap, one request of a lane is on its way at a time, and in the end nothing is stuck,
-lost or left in memory.
+lost or left in memory. What comes after a delivery that was given up says so, also in another process.
 """
 
 from __future__ import annotations
@@ -98,6 +98,7 @@ class SharedStore(SqliteStore):
                 held=[lane for lane in backlog.held if shard_of(number, lane.lane) in shards],
                 waiting_lanes=[lane for lane in backlog.waiting_lanes if shard_of(number, lane) in shards],
                 beside_lanes=[lane for lane in backlog.beside_lanes if shard_of(number, lane) in shards],
+                gaps=[lane for lane in backlog.gaps if shard_of(number, lane) in shards],
             )
             for number, backlog in found.items()
         }
@@ -115,6 +116,34 @@ class SharedStore(SqliteStore):
 
     def _mine(self, page: Page) -> Page:
         return Page([one for one in page.deliveries if self.holds(one.destination, one.lane)], page.more)
+
+
+class GivenUp:
+    """The last one of each lane that was given up, while nothing was delivered after it."""
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[int, int], int] = {}
+
+    def note(self, number: int, delivery: Delivery, state: State, *, believed: bool) -> None:
+        """What a process says became of it. What it cannot write down is not believed."""
+        lane, one = (number, delivery.lane), number_of(delivery)
+        if delivery.state is State.BESIDE:
+            if state in (State.DELIVERED, State.DEAD) and self._last.get(lane) == one:
+                del self._last[lane]
+        elif state is State.DELIVERED:
+            self._last.pop(lane, None)
+        elif state is State.DEAD and believed:
+            self._last[lane] = one
+
+    def untold(self, number: int, members: Members) -> list[str]:
+        """Those of a request that should tell of one, and do not."""
+        first = {delivery.lane: (delivery, gap) for delivery, gap in reversed(members)}
+        return [
+            f"{number_of(delivery)} of lane {number}/{lane} does not tell that {self._last[number, lane]} was given up"
+            for lane, (delivery, gap) in first.items()
+            if not gap and delivery.state is not State.BESIDE
+            and self._last.get((number, lane), number_of(delivery)) < number_of(delivery)
+        ]  # fmt: skip
 
 
 class Model:
@@ -146,6 +175,7 @@ class Model:
         self.lane_of: dict[tuple[int, int], int] = {}
         self.seen: set[tuple[int, int]] = set()
         self.done: set[tuple[int, int]] = set()
+        self.given_up = GivenUp()
         self.on_their_way: Counter[tuple[int, int, int]] = Counter()
         self.epochs: Counter[int] = Counter()
         self.requests = 0
@@ -189,6 +219,7 @@ class Model:
             self._claim(self.on_their_way[key] == 1, f"two of lane {key} are on their way")
         for delivery, gap in members:
             self._see((number, number_of(delivery)), delivery.lane, gap, members)
+        self.broken += self.given_up.untold(number, members)
         for _ in range(self.dice.choice([0, 1, 3, 20])):
             await asyncio.sleep(0)
         for key in keys:
@@ -223,6 +254,7 @@ class Model:
     def _report(self, number: int, delivery: Delivery, outcome: Outcome, state: State) -> None:
         if state is State.DEAD:
             self.done.add((number, number_of(delivery)))
+        self.given_up.note(number, delivery, state, believed=self.store.holds(number, delivery.lane))
 
     def _claim(self, holds: bool, otherwise: str) -> None:
         if not holds:

@@ -3,7 +3,8 @@
 Leases move in good order, run out, or are taken from who is asleep; replicas come, go and die; the server is killed;
 destinations fail, are paused and come back. Whatever happens: no two replicas that hold a lane have a delivery of it on
 its way, what arrives first in a lane comes in the order in which it was stored or says that something is missing, and
-in the end nothing is lost, stuck, miscounted or left in memory.
+in the end nothing is lost, stuck, miscounted or left in memory. What comes after a delivery that was given up says so,
+whoever sends it.
 
 Leases and the database go by real time, deliveries by a clock that is told the time.
 """
@@ -39,7 +40,7 @@ from gateway.store.postgres_link import end
 from tests.engines import DirectEngine, number_of
 from tests.postgres import RestartableServer
 from tests.support import event, submission, until
-from tests.test_model import ANSWERS, SteppingClock
+from tests.test_model import ANSWERS, GivenUp, SteppingClock
 
 SEEDS = 20
 SHORT = {
@@ -127,12 +128,15 @@ class Replica:
         [model.source] = await store.register_sources([SourceRow("a", "s", "a/s", "x")])
         model.destinations = await store.register_destinations([DestinationRow("a", name) for name in ("d", "e")])
         rules = dict.fromkeys(model.destinations, model.rules)
-        self.engine = Watching(store, model.clock, rules, self._send, model.report, model.dice.random)
+        self.engine = Watching(store, model.clock, rules, self._send, self._report, model.dice.random)
         await self.engine.begin()
 
     async def _send(self, number: int, members: Members) -> Outcome:
         await self.awake.wait()
         return await self.model.send(self, number, members)
+
+    def _report(self, number: int, delivery: Delivery, outcome: Outcome, state: State) -> None:
+        self.model.report(self, number, delivery, outcome, state)
 
     def starve(self, yes: bool) -> None:
         """Its renewals do not get through."""
@@ -200,6 +204,7 @@ class Model:
         self.asleep: set[asyncio.Task[None]] = set()
         self.seen: set[tuple[int, int]] = set()
         self.done: set[tuple[int, int]] = set()
+        self.given_up = GivenUp()
         self.successes: Counter[tuple[int, int]] = Counter()
         self.on_their_way: list[tuple[Replica, int, int, int]] = []
         self.broken: list[str] = []
@@ -223,6 +228,8 @@ class Model:
             self._meets(*one)
         for delivery, gap in members:
             self._see(number, number_of(delivery), delivery.lane, gap, members)
+        for otherwise in self.given_up.untold(number, members):
+            self.claim(False, otherwise)
         self.on_their_way += mine
         try:
             await self._take_time()
@@ -270,9 +277,10 @@ class Model:
             return Outcome(422) if any(number_of(delivery) % 5 == 0 for delivery, _ in members) else Outcome(200)
         return self.dice.choice(ANSWERS[self.mood])
 
-    def report(self, number: int, delivery: Delivery, outcome: Outcome, state: State) -> None:
+    def report(self, replica: Replica, number: int, delivery: Delivery, outcome: Outcome, state: State) -> None:
         if state is State.DEAD:
             self.done.add((number, number_of(delivery)))
+        self.given_up.note(number, delivery, state, believed=replica.holds(number, delivery.lane))
 
     # What happens
 

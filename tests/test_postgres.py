@@ -137,7 +137,7 @@ async def test_a_cancelled_append_is_committed_and_breaks_nothing(open_store: Op
     store = await open_store("postgres")
     source, destination = await registered(store)
     await attended(store)
-    appends = [asyncio.create_task(store.append(submission(source, [event(n)], (destination,)))) for n in range(50)]
+    appends = [asyncio.ensure_future(store.append(submission(source, [event(n)], (destination,)))) for n in range(50)]
     await asyncio.sleep(0)
     for task in appends[::7]:
         task.cancel()

@@ -436,7 +436,7 @@ async def test_a_commit_waits_for_that_of_another_process(tmp_path: Path) -> Non
     source, destination = await registered(store)
     other = sqlite3.connect(store._file.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    append = asyncio.create_task(store.append(submission(source, [event(1)], (destination,))))
+    append = asyncio.ensure_future(store.append(submission(source, [event(1)], (destination,))))
     done_, _ = await asyncio.wait([append], timeout=0.2)
     assert not done_
     other.execute("COMMIT")

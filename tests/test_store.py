@@ -218,7 +218,7 @@ async def test_without_order_each_event_is_a_lane(store: Store, source: int, des
 async def test_an_append_that_was_cancelled_is_delivered_all_the_same(
     store: Store, source: int, destination: int
 ) -> None:
-    appends = [asyncio.create_task(store.append(submission(source, [event(n)], (destination,)))) for n in range(50)]
+    appends = [asyncio.ensure_future(store.append(submission(source, [event(n)], (destination,)))) for n in range(50)]
     await asyncio.sleep(0)
     appends[3].cancel()  # its client went away
     await asyncio.gather(*appends, return_exceptions=True)

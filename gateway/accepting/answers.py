@@ -33,9 +33,8 @@ class Answer(web.StreamResponse):
         # The base class is not initialized: nothing of it is used but what aiohttp calls, below.
         self._status = status
         self._payload = body
-        self._head = f"HTTP/1.1 {status} {_REASONS.get(status, '')}\r\nContent-Type: {content_type}\r\n" + "".join(
-            f"{name}: {value}\r\n" for name, value in (headers or {}).items()
-        )
+        self._content_type = content_type
+        self._further = headers
 
     def __repr__(self) -> str:
         return f"<Answer {self._status}>"
@@ -53,23 +52,37 @@ class Answer(web.StreamResponse):
             transport.abort()
             raise ConnectionResetError("the client does not read its answers")
         self._keep_alive = request.keep_alive
-        connection = ""
-        if not self._keep_alive:
-            connection = "Connection: close\r\n"
-        elif request.version == HttpVersion10:
-            connection = "Connection: keep-alive\r\n"
-        head = (
-            f"{self._head}Content-Length: {len(self._payload)}\r\nServer: wa-gateway\r\n{connection}"
-            f"Date: {_date(int(time.time()))}\r\n\r\n"
-        )
-        transport.write(head.encode("latin-1", "replace") + (b"" if request.method == "HEAD" else self._payload))
+        further = b"" if self._keep_alive else b"Connection: close\r\n"
+        if self._keep_alive and request.version == HttpVersion10:
+            further = b"Connection: keep-alive\r\n"
+        if self._further:
+            further += _lines(self._further)
+        payload = self._payload
+        transport.write(
+            b"%b%bDate: %b\r\nContent-Length: %d\r\n\r\n%b"
+            % (
+                _head(self._status, self._content_type), further, _date(int(time.time())), len(payload),
+                b"" if request.method == "HEAD" else payload,
+            )
+        )  # fmt: skip
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:
         """It is written."""
 
 
+def _lines(headers: dict[str, str]) -> bytes:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode("latin-1", "replace")
+
+
+@lru_cache(maxsize=256)
+def _head(status: int, content_type: str) -> bytes:
+    """Status line and the headers that are always the same."""
+    line = f"HTTP/1.1 {status} {_REASONS.get(status, '')}\r\n".encode()
+    return line + _lines({"Content-Type": content_type, "Server": "wa-gateway"})
+
+
 @lru_cache(maxsize=1)
-def _date(second: int) -> str:
+def _date(second: int) -> bytes:
     """Made once in each second."""
-    return formatdate(second, usegmt=True)
+    return formatdate(second, usegmt=True).encode()

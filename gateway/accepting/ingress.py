@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from time import perf_counter
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -17,12 +17,12 @@ from aiohttp import web
 
 from gateway.accepting.answers import Answer
 from gateway.accepting.drift import DriftLog
-from gateway.accepting.intake import Budget, RateLimit, Refused, Share, Uploads, read_body
+from gateway.accepting.intake import Budget, RateLimit, Refused, Share, Uploads, body_at_hand, read_body
 from gateway.clock import Clock
 from gateway.config import Destination, Source
 from gateway.stamp import STATUS, Event, SourceStamp, new_receipt_id, stamp
 from gateway.store.base import Appended, Receipt, Route, Store, StoreUnavailable, Submission
-from gateway.telemetry import Children, Log, Metrics
+from gateway.telemetry import Log, Metrics
 from providers.base import Malformed, Notes, Parsed, Proof, RawRequest, Unauthorized
 
 OFF_LOOP = 256 * 1024
@@ -42,7 +42,13 @@ class Served:
     destinations: list[tuple[int, Destination]]
     budget: Budget
     rate_limit: RateLimit | None = None
-    _routes: dict[str, tuple[Route, ...]] = field(default_factory=dict)
+    labels: dict[str, Any] = field(init=False)
+    """In each log line of the source."""
+    _routes: dict[str, tuple[Route, ...]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        source = self.source
+        self.labels = {"tenant": source.tenant, "source": source.name, "provider": source.provider}
 
     def routes(self, event_type: str) -> tuple[Route, ...]:
         """To the destinations that want the event."""
@@ -87,7 +93,7 @@ class Ingress:
         full: Callable[[str], bool] = lambda tenant: False,
     ) -> None:
         """`full` says of a tenant, by name, that it holds all of the store that it may."""
-        self._sources = {(one.source.tenant, one.source.name): one for one in sources}
+        self._sources = {f"/hooks/{one.source.tenant}/{one.source.name}": one for one in sources}
         self._store = store
         self._clock = clock
         self._log = log
@@ -100,10 +106,6 @@ class Ingress:
         self._active = 0
         self._ended = asyncio.Event()
         self.draining = False
-        self._proofs = Children(metrics.proofs)
-        self._events = Children(metrics.events)
-        self._requests = Children(metrics.requests)
-        self._request_seconds = Children(metrics.request_seconds)
 
     async def drain(self, limit_s: float) -> None:
         """Refuse new requests, and wait for those under way; bodies that are still coming get a little time."""
@@ -120,9 +122,9 @@ class Ingress:
         await self._drift.close()
 
     async def handle(self, request: web.BaseRequest) -> Answer:
-        started = time.perf_counter()
+        started = perf_counter()
         served, token, tail = self._find(request.raw_path)
-        wide: dict[str, Any] = {}
+        wide = served.labels.copy() if served else {"provider": "none"}
         self._active += 1
         try:
             answer = await self._answer(request, served, token, tail, wide)
@@ -135,32 +137,34 @@ class Ingress:
             wide["outcome"] = "internal"
         finally:
             self._active -= 1
-            self._ended.set()
-        took = time.perf_counter() - started
-        self._record(served, request.method, answer.status, took, wide)
+            if self.draining:
+                self._ended.set()
+        self._record(request.method, answer.status, perf_counter() - started, wide)
         return answer
 
     def _find(self, path: str) -> tuple[Served | None, str | None, str]:
         """Source, token and tail of /hooks/TENANT/SOURCE[/TOKEN[/TAIL]]."""
+        served = self._sources.get(path)
+        if served is not None:
+            return served, None, ""
         parts = path.partition("?")[0].split("/", 5)
-        if len(parts) < 4 or parts[0] or parts[1] != "hooks":
-            return None, None, ""
-        token = unquote(parts[4]) if len(parts) > 4 else None
-        return self._sources.get((parts[2], parts[3])), token or None, parts[5] if len(parts) > 5 else ""
+        token = unquote(parts[4]) if len(parts) > 4 else ""
+        return self._sources.get("/".join(parts[:4])), token or None, parts[5] if len(parts) > 5 else ""
 
     async def _answer(
         self, request: web.BaseRequest, served: Served | None, token: str | None, tail: str, wide: dict[str, Any]
     ) -> Answer:
+        method = request.method
         if served is None:
             raise Refused(404, "not_found")
-        if request.method not in ("POST", "GET"):
+        if method not in {"POST", "GET"}:
             raise Refused(405, "method", allow="GET, POST")
         if self.draining:
             raise Refused(503, "stopping", retry_after_s=STORE_RETRY_S)
         adapter = served.source.adapter
         received_ms = self._clock.now_ms()
         raw = RawRequest(
-            method=request.method,
+            method=method,
             url=self._origin + request.raw_path,
             headers=request.headers,
             path_token=token,
@@ -169,13 +173,16 @@ class Ingress:
             remote=request.remote,
         )
         try:
-            if request.method == "GET":
+            if method == "GET":
                 raw.query = request.query
                 return self._handshake(served, raw, wide)
             adapter.check_path_token(raw)
             with Share(served.budget) as share:
-                raw.body = await read_body(request, adapter.max_body, share, self._uploads)
-                wide["bytes"] = len(raw.body)
+                body = body_at_hand(request, adapter.max_body, share)
+                if body is None:
+                    body = await read_body(request, adapter.max_body, share, self._uploads)
+                raw.body = body
+                wide["bytes"] = len(body)
                 return await self._accept(served, raw, received_ms, wide)
         except Unauthorized as refusal:
             return self._unauthorized(served, refusal, wide)
@@ -193,20 +200,9 @@ class Ingress:
             mapped = await asyncio.to_thread(self._map, served, raw, receipt_id, received_ms)
         else:
             mapped = self._map(served, raw, receipt_id, received_ms)
-        source, proof = served.source, mapped.proof
-        self._proofs[source.tenant, source.name, proof.name, proof.index].inc()
-        if served.rate_limit is not None:
-            served.rate_limit.check()
-        if self._full(source.tenant):
-            raise Refused(503, "tenant_over_quota", retry_after_s=QUOTA_RETRY_S)
-        receipt = Receipt(
-            receipt_id,
-            served.number,
-            received_ms,
-            "unmapped" if mapped.unmapped else "parsed",
-            _kept_headers(served, raw),
-            mapped.body,
-        )
+        self._admit(served, mapped.proof)
+        outcome = "unmapped" if mapped.unmapped else "parsed"
+        receipt = Receipt(receipt_id, served.number, received_ms, outcome, _kept_headers(served, raw), mapped.body)
         routes = [served.routes(event.type) for event in mapped.events]
         wide["receipt"] = receipt_id.hex()
         try:
@@ -214,11 +210,27 @@ class Ingress:
         except StoreUnavailable as error:
             wide["error"] = str(error)
             raise Refused(503, "store_unavailable", retry_after_s=STORE_RETRY_S) from error
-        self._count(served, mapped, appended, wide)
+        stored = sum(appended.stored)
+        duplicates = len(mapped.events) - stored
+        self._count(served, mapped, appended, duplicates)
+        wide["outcome"] = _outcome(mapped, stored)
+        wide["events"] = stored
+        wide["duplicates"] = duplicates
+        wide["proof"] = mapped.proof.name
+        if mapped.unmapped:
+            wide["reason"] = mapped.unmapped
         if mapped.notes.drift:
             self._drift.saw(served.source.adapter, raw.with_body(mapped.body), mapped.notes.drift, received_ms)
-        stored = sum(appended.stored)
-        return Answer(200, b'{"events":%d,"duplicates":%d}' % (stored, len(appended.stored) - stored))
+        return Answer(200, b'{"events":%d,"duplicates":%d}' % (stored, duplicates))
+
+    def _admit(self, served: Served, proof: Proof) -> None:
+        """What a proven request still has to pass. Raises Refused."""
+        source = served.source
+        self._metrics.proofs.add(source.tenant, source.name, proof.name, proof.index)
+        if served.rate_limit is not None:
+            served.rate_limit.check()
+        if self._full(source.tenant):
+            raise Refused(503, "tenant_over_quota", retry_after_s=QUOTA_RETRY_S)
 
     def _map(self, served: Served, raw: RawRequest, receipt_id: bytes, received_ms: int) -> Mapped:
         """Verify, redact, parse, stamp. Raises Unauthorized."""
@@ -251,42 +263,33 @@ class Ingress:
         """The caller learns the status and nothing else."""
         wide["outcome"] = "unauthorized"
         wide["reason"] = refusal.code
-        self._metrics.unauthorized.labels(served.source.tenant, served.source.name, refusal.code).inc()
+        self._metrics.unauthorized.add(served.source.tenant, served.source.name, refusal.code)
         return _refusal(refusal.status, "unauthorized" if refusal.status == 401 else "forbidden")
 
     # What the operator sees
 
-    def _count(self, served: Served, mapped: Mapped, appended: Appended, wide: dict[str, Any]) -> None:
+    def _count(self, served: Served, mapped: Mapped, appended: Appended, duplicates: int) -> None:
         metrics, provider = self._metrics, served.source.provider
         for event, stored in zip(mapped.events, appended.stored, strict=True):
             if stored:
-                self._events[provider, event.type].inc()
-        stored_count = sum(appended.stored)
-        if stored_count < len(mapped.events):
-            metrics.duplicates.labels(provider).inc(len(mapped.events) - stored_count)
+                metrics.events.add(provider, event.type)
+        if duplicates:
+            metrics.duplicates.add(provider, amount=duplicates)
         for kind, count in mapped.notes.noise.items():
-            metrics.noise.labels(provider, kind).inc(count)
+            metrics.noise.add(provider, kind, amount=count)
         for drift in mapped.notes.drift:
-            metrics.drift.labels(provider, drift.kind).inc()
+            metrics.drift.add(provider, drift.kind)
         if mapped.overflow:
-            metrics.overflow.labels(provider).inc()
+            metrics.overflow.add(provider)
         if mapped.unmapped:
-            metrics.unmapped.labels(provider, mapped.unmapped).inc()
-            wide["reason"] = mapped.unmapped
-        wide["outcome"] = _outcome(mapped, stored_count)
-        wide["events"] = stored_count
-        wide["duplicates"] = len(mapped.events) - stored_count
-        wide["proof"] = mapped.proof.name
+            metrics.unmapped.add(provider, mapped.unmapped)
 
-    def _record(self, served: Served | None, method: str, status: int, took_s: float, wide: dict[str, Any]) -> None:
-        provider = served.source.provider if served else "none"
-        self._requests[provider, status].inc()
-        self._request_seconds[provider,].observe(took_s)
-        names = {"tenant": served.source.tenant, "source": served.source.name} if served else {}
-        self._log.info(
-            "receipt", **names, provider=provider, method=method, status=status,
-            latency_ms=round(took_s * 1000, 1), **wide,
-        )  # fmt: skip
+    def _record(self, method: str, status: int, took_s: float, wide: dict[str, Any]) -> None:
+        """One line a request, and its metrics."""
+        provider = wide["provider"]
+        self._metrics.requests.add(provider, status)
+        self._metrics.request_seconds.observe(took_s, provider)
+        self._log.info("receipt", method=method, status=status, latency_ms=round(took_s * 1000, 1), **wide)
 
 
 def _outcome(mapped: Mapped, stored: int) -> str:
@@ -302,14 +305,12 @@ def _refusal(status: int, word: str, headers: dict[str, str] | None = None) -> A
 
 
 def _kept_headers(served: Served, raw: RawRequest) -> bytes:
-    names = served.source.adapter.kept_headers
-    kept = {name: _encodable(raw.headers[name]) for name in names if name in raw.headers}
-    return orjson.dumps(kept)
-
-
-def _encodable(text: str) -> str:
-    """Bytes of headers that are no UTF-8 come as lone surrogates, which JSON cannot hold."""
-    return text.encode("utf-8", "replace").decode()
+    headers = raw.headers
+    kept = {name: value for name in served.source.adapter.kept_headers if (value := headers.get(name)) is not None}
+    try:
+        return orjson.dumps(kept)
+    except TypeError:  # bytes that are no UTF-8 come as lone surrogates, which JSON cannot hold
+        return orjson.dumps({name: value.encode("utf-8", "replace").decode() for name, value in kept.items()})
 
 
 def _place(error: BaseException) -> str:

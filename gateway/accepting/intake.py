@@ -45,16 +45,18 @@ class Budget:
 
     def take(self, size: int) -> None:
         """Raises Refused (503) where it is not there; the provider then keeps its copy and comes again."""
-        if self.used + size > self.limit:
+        whole = self._whole
+        if self.used + size > self.limit or (whole is not None and whole.used + size > whole.limit):
             raise Refused(503, "busy", retry_after_s=5)
-        if self._whole is not None:
-            self._whole.take(size)
-        self.used += size
+        self._add(size)
 
     def give_back(self, size: int) -> None:
-        self.used -= size
+        self._add(-size)
+
+    def _add(self, size: int) -> None:
+        self.used += size
         if self._whole is not None:
-            self._whole.give_back(size)
+            self._whole.used += size
 
 
 class Share:
@@ -124,36 +126,43 @@ class Uploads:
                 self._coming.discard(one)
 
 
+def body_at_hand(request: web.BaseRequest, limit: int, share: Share) -> bytes | None:
+    """The body, if it came with the headers, as nearly all do; else None, and `read_body` waits for it."""
+    _refuse_encoded(request)
+    content = request.content
+    if not content.is_eof() or content.exception() is not None:
+        return None
+    body = content.read_nowait()
+    if len(body) > limit:
+        raise Refused(413, "too_large")
+    share.take(len(body))
+    return body
+
+
+def _refuse_encoded(request: web.BaseRequest) -> None:
+    """Signatures are over the bytes before any encoding."""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Refused(415, "content_encoding")
+
+
 async def read_body(request: web.BaseRequest, limit: int, share: Share, uploads: Uploads) -> bytes:
     """The body exactly as sent. Raises Refused for what is encoded, too large, too slow, cut off, or above the
     budget."""
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise Refused(415, "content_encoding")  # signatures are over the bytes before any encoding
+    _refuse_encoded(request)
     declared = request.content_length
     if declared is not None and declared > limit:
         raise Refused(413, "too_large")
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     try:
-        return await _read(request, limit, share, uploads)
+        async with uploads.limit():
+            return await _read_on(request, limit, share)
     except TimeoutError:
         if uploads.hastened:
             raise Refused(503, "stopping", retry_after_s=5) from None
         raise Refused(408, "too_slow") from None
     except (ConnectionError, web.RequestPayloadError, BadHttpMessage):  # it hung up, or its chunks are none
         raise Refused(400, "disconnected") from None
-
-
-async def _read(request: web.BaseRequest, limit: int, share: Share, uploads: Uploads) -> bytes:
-    content = request.content
-    if content.is_eof():  # it came with the headers: the common case
-        body = content.read_nowait()
-        if len(body) > limit:
-            raise Refused(413, "too_large")
-        share.take(len(body))
-        return body
-    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
-        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    async with uploads.limit():
-        return await _read_on(request, limit, share)
 
 
 async def _read_on(request: web.BaseRequest, limit: int, share: Share) -> bytes:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from gateway.clock import Clock
 from gateway.config import Destination
@@ -272,6 +273,7 @@ def rules_of(destination: Destination) -> Rules:
         rate=destination.rate_limit,
         batch_events=batch.max_events if batch else 1,
         batch_wait=batch.max_wait if batch else 0.0,
+        ordered=destination.ordering == "conversation",
     )
 
 
@@ -311,7 +313,7 @@ class _Sender:
 
 
 class _Reporter:
-    """One log line, and the metrics, of each attempt."""
+    """One log line an attempt, and its metrics; a line each where its events fare differently."""
 
     def __init__(self, destination: Destination, clock: Clock, log: Log, metrics: Metrics) -> None:
         self._tenant = destination.tenant
@@ -320,20 +322,31 @@ class _Reporter:
         self._log = log
         self._attempt = metrics.attempts_of(destination.tenant, destination.name)
 
-    def __call__(self, delivery: Delivery, outcome: Outcome, state: State) -> None:
-        word = reason(outcome)
-        lag_s = (self._clock.now_ms() - delivery.event.received_ms) / 1000
-        self._attempt(state, word, outcome.took_s, lag_s)
-        self._log.info(
-            "attempt",
-            tenant=self._tenant,
-            destination=self._name,
-            event_id=delivery.event.id.hex(),
-            type=delivery.event.type,
-            attempt=delivery.attempts + 1,
-            outcome=state.name.lower(),
-            reason=word,
-            status=outcome.status,
-            latency_ms=round(outcome.took_s * 1000, 1),
-            lag_ms=round(lag_s * 1000),
-        )
+    def __call__(self, settled: Sequence[tuple[Delivery, State]], outcome: Outcome) -> None:
+        word, now_ms = reason(outcome), self._clock.now_ms()
+        by_state: dict[State, list[Delivery]] = {}
+        for delivery, state in settled:
+            by_state.setdefault(state, []).append(delivery)
+        for state, deliveries in by_state.items():
+            lags_s = [(now_ms - delivery.event.received_ms) / 1000 for delivery in deliveries]
+            self._attempt(state, word, outcome.took_s, lags_s)
+            self._log.info(
+                "attempt",
+                tenant=self._tenant,
+                destination=self._name,
+                **_named(deliveries),
+                outcome=state.word,
+                reason=word,
+                status=outcome.status,
+                latency_ms=round(outcome.took_s * 1000, 1),
+                lag_ms=round(max(lags_s) * 1000),
+            )
+
+
+def _named(deliveries: Sequence[Delivery]) -> dict[str, Any]:
+    """Of an attempt with one event, and of one with several."""
+    if len(deliveries) > 1:
+        return {"events": len(deliveries), "event_ids": [delivery.event.id.hex() for delivery in deliveries]}
+    [delivery] = deliveries
+    event = delivery.event
+    return {"event_id": event.id.hex(), "type": event.type, "attempt": delivery.attempts + 1}

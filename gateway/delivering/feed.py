@@ -80,6 +80,7 @@ class Feed:
             memory.lanes.hold(lane, held.event, held.tried_since_ms)
         for lane_id in backlog.beside_lanes:
             memory.lanes.add_beside(lane_id)
+        memory.lanes.gaps.add(backlog.gaps)
         for lane_id in backlog.waiting_lanes:
             lane = memory.lanes.get(lane_id)
             lane.spilled = True

@@ -8,14 +8,14 @@ from typing import Any, Protocol
 
 from gateway.clock import Clock
 from gateway.delivering.breaker import Breaker
-from gateway.delivering.lanes import Gaps
 from gateway.delivering.policy import Outcome
 from gateway.store.base import Delivery, State, Store
 
 Members = Sequence[tuple[Delivery, bool]]
 """Deliveries of one request, and whether something earlier of their lane is missing."""
 Send = Callable[[Members], Coroutine[Any, Any, Outcome]]
-Report = Callable[[Delivery, Outcome, State], None]
+Report = Callable[[Sequence[tuple[Delivery, State]], Outcome], None]
+"""What became of the deliveries of one request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,6 @@ class Gate(Protocol):
     will be called when it may."""
 
     breaker: Breaker
-    gaps: Gaps
     probing: bool
 
     @property

@@ -8,12 +8,13 @@ what follows in the lane carries a gap.
 from __future__ import annotations
 
 import heapq
-from collections import Counter, deque
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 
-from gateway.store.base import Delivery
+from gateway.store.base import Delivery, State
 
 MAX_GAPS = 10_000
+"""Of a destination, in one process: with more of them, what is given up is not told."""
 
 
 class Lane:
@@ -28,7 +29,7 @@ class Lane:
 
     def __init__(self, lane_id: int) -> None:
         self.id = lane_id
-        self.deliveries: deque[Delivery] = deque()
+        self.deliveries: list[Delivery] = []  # few, and mostly one: a deque takes ten times the memory
         self.busy = 0
         self.excused = False
         self.expiring = 0
@@ -44,6 +45,41 @@ class Lane:
         return self.held or self.spilled or self.loading
 
 
+class Gaps:
+    """Lanes whose last delivery was given up: the next one tells it. The store has the same ones."""
+
+    __slots__ = ("_lanes",)
+
+    def __init__(self) -> None:
+        self._lanes: set[int] = set()
+
+    def add(self, lane_ids: Iterable[int]) -> None:
+        """As they were left."""
+        self._lanes.update(lane_ids)
+
+    def note(self, delivery: Delivery, state: State, *, ordered: bool) -> bool:
+        """What became of a delivery: whether its lane's gap begins with it, or is told by it.
+
+        Without order nobody comes after it. What was beside its lane was missing for those that came meanwhile.
+        """
+        lane = delivery.lane
+        if delivery.state is State.BESIDE:
+            return False
+        if state is State.DEAD and ordered and (lane in self._lanes or len(self._lanes) < MAX_GAPS):
+            self._lanes.add(lane)
+            return True
+        if state is State.DELIVERED and lane in self._lanes:
+            self._lanes.remove(lane)
+            return True
+        return False
+
+    def forget(self, concerned: Callable[[int], bool]) -> None:
+        self._lanes = {lane_id for lane_id in self._lanes if not concerned(lane_id)}
+
+    def __contains__(self, lane_id: int) -> bool:
+        return lane_id in self._lanes
+
+
 class Lanes:
     """The lanes of one destination. `lane_hold` is in seconds, None for ever."""
 
@@ -53,6 +89,7 @@ class Lanes:
         self._lanes: dict[int, Lane] = {}
         self._releases: list[tuple[int, int, int]] = []
         self._beside: Counter[int] = Counter()
+        self.gaps = Gaps()
 
     def get(self, lane_id: int) -> Lane:
         """The lane; a new one if nothing of it is here."""
@@ -134,22 +171,3 @@ class Lanes:
         if lane is not None:
             self.release(lane)
         self._beside.pop(lane_id, None)
-
-
-class Gaps:
-    """Lanes whose last delivery was given up: the next one tells it."""
-
-    __slots__ = ("_lanes",)
-
-    def __init__(self) -> None:
-        self._lanes: set[int] = set()
-
-    def note(self, lane_id: int, missing: bool) -> None:
-        """Whether the delivery before the next one is missing for good."""
-        if not missing:
-            self._lanes.discard(lane_id)
-        elif len(self._lanes) < MAX_GAPS:
-            self._lanes.add(lane_id)
-
-    def __contains__(self, lane_id: int) -> bool:
-        return lane_id in self._lanes

@@ -90,7 +90,7 @@ class Memory:
                     size += lane.deliveries[0].event.size
                     if taken and size > BATCH_BYTES:
                         break
-                    taken.append(lane.deliveries.popleft())
+                    taken.append(lane.deliveries.pop(0))
                     lane.busy += 1
             self._ready.popleft()
         return taken
@@ -109,7 +109,7 @@ class Memory:
                 self.window.remove(delivery)
             return
         lane.busy -= len(deliveries)
-        lane.deliveries.extendleft(reversed(deliveries))
+        lane.deliveries[:0] = deliveries
 
     # Lanes that move
 
@@ -156,6 +156,9 @@ class Memory:
         for lane_id in filter(concerned, self.lanes.besides):
             self.lanes.forget(lane_id)
         self.to_load = deque(lane for lane in self.to_load if not concerned(lane.id))
+
+    def forget_gaps(self, number: int, shards: frozenset[int]) -> None:
+        self.lanes.gaps.forget(lambda lane_id: shard_of(number, lane_id) in shards)
 
     def _make_ready(self, lane: Lane) -> None:
         lane.ready_ms = self._now_ms()

@@ -14,7 +14,6 @@ from gateway.control import Control, Mode
 from gateway.delivering.breaker import Breaker, is_away, probe_wait_ms
 from gateway.delivering.feed import persist
 from gateway.delivering.gate import Means, Queue
-from gateway.delivering.lanes import Gaps
 from gateway.delivering.pace import Pace
 from gateway.delivering.policy import Outcome, Rules
 from gateway.delivering.queue import DestinationQueue
@@ -48,7 +47,6 @@ class Outlet:
         self.control = control
         self.probing = control.open_since_ms > 0
         self.breaker = Breaker()
-        self.gaps = Gaps()
         self.active = 0
         self._rules = rules
         self._house = house

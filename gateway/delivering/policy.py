@@ -144,7 +144,8 @@ def holds_on(
 @dataclass(frozen=True, slots=True)
 class Rules:
     """How a destination is served. `lane_hold` is in seconds, None for ever; `rate` is attempts a second, None for
-    any. An event waits up to `batch_wait` seconds for others, where several may go in one request."""
+    any. An event waits up to `batch_wait` seconds for others, where several may go in one request. Not `ordered`: each
+    event is a lane of its own."""
 
     concurrency: int
     lane_hold: float | None
@@ -152,6 +153,7 @@ class Rules:
     rate: float | None = None
     batch_events: int = 1
     batch_wait: float = 0.0
+    ordered: bool = True
 
     @property
     def longest_wait_ms(self) -> int:
@@ -165,6 +167,10 @@ class Verdict(NamedTuple):
     state: State
     due_ms: int
     tried_since_ms: int
+
+
+DONE = Verdict(State.DELIVERED, 0, 0)
+"""Of what went well: there is nothing to judge."""
 
 
 def judge(

@@ -19,7 +19,7 @@ from gateway.delivering.batch import Load, concerns_all, halves
 from gateway.delivering.feed import STORE_RETRY_S, Feed
 from gateway.delivering.gate import Gate, Means, Members, Report, Send
 from gateway.delivering.memory import Memory
-from gateway.delivering.policy import INTERNAL, Outcome, Rules, judge, succeeded
+from gateway.delivering.policy import DONE, INTERNAL, Outcome, Rules, judge, succeeded
 from gateway.delivering.window import PROBING_WINDOW, window_limit
 from gateway.sending.forwarder import NotHeld
 from gateway.store.base import Backlog, Delivery, Settlement, State, StoreUnavailable, shard_of
@@ -29,7 +29,7 @@ MAX_UNSETTLED = 5_000
 
 
 class DestinationQueue:
-    """`number` is a destination's, or that of a run at it. `send` makes an attempt; `report` is told each outcome."""
+    """`number` is a destination's, or that of a run at it. `send` makes an attempt; `report` learns what came of it."""
 
     def __init__(self, number: int, rules: Rules, means: Means, gate: Gate, send: Send, report: Report) -> None:
         self.number = number
@@ -102,10 +102,12 @@ class DestinationQueue:
             if self._settled is None:
                 self._settled = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._settled)
+        self._memory.forget_gaps(self.number, shards)  # not before: the last ones may have told of some
 
     def lose(self, shards: frozenset[int]) -> None:
         """Forget these shards at once: whatever comes of what is on its way there is no longer our affair."""
         self._forget(shards, lambda load: list(load.open.values()))
+        self._memory.forget_gaps(self.number, shards)
 
     def _forget(self, shards: frozenset[int], given_up: Callable[[Load], list[Delivery]]) -> None:
         self._memory.forget(self.number, shards)
@@ -252,7 +254,7 @@ class DestinationQueue:
         return [(one, self._misses(one.lane) if first[one.lane] is one else is_beside(one.lane)) for one in part]
 
     def _misses(self, lane: int) -> bool:
-        return self._memory.lanes.is_beside(lane) or lane in self._gate.gaps
+        return self._memory.lanes.is_beside(lane) or lane in self._memory.lanes.gaps
 
     def _put_down(self, load: Load, delivery: Delivery) -> None:
         del load.open[delivery.event.seq]
@@ -268,30 +270,33 @@ class DestinationQueue:
         now_ms = self._clock.steady_ms()
         well = succeeded(outcome)
         self._gate.found([delivery.lane for delivery in part], outcome, now_ms)
+        settled = []
         for delivery in part:
             if delivery.event.seq not in load.open:
                 continue
             self._put_down(load, delivery)
             if not well:  # what comes after it in its lane is not sent, or failed together with it: it waits
                 self._memory.give_back(delivery.lane, load.leave_out(delivery.lane))
-            self._settle(delivery, outcome, now_ms, well)
+            settled.append((delivery, self._settle(delivery, outcome, now_ms, well)))
+        self._report(settled, outcome)
 
-    def _settle(self, delivery: Delivery, outcome: Outcome, now_ms: int, well: bool) -> None:
+    def _settle(self, delivery: Delivery, outcome: Outcome, now_ms: int, well: bool) -> State:
         tried_ms = self._gate.tried_ms(now_ms)
-        state, due_ms, tried_since_ms = judge(
+        state, due_ms, tried_since_ms = DONE if well else judge(
             delivery, outcome, self._rules, now_ms=now_ms, tried_ms=tried_ms,
-            destination_fails=not well and self._all_fails(delivery.lane), dice=self._dice,
+            destination_fails=self._all_fails(delivery.lane), dice=self._dice,
         )  # fmt: skip
         self._store.settle(
             Settlement(
                 self.number, delivery.event.seq, delivery.lane, state, now_ms, True, due_ms, outcome.status,
                 outcome.error, tried_ms, int(outcome.took_s * 1000),
+                self._memory.lanes.gaps.note(delivery, state, ordered=self._rules.ordered),
             )
         )  # fmt: skip
         if due_ms:
             self._feed.expect(due_ms)
         self._move_lane(delivery, state, tried_since_ms)
-        self._report(delivery, outcome, state)
+        return state
 
     def _all_fails(self, lane_id: int) -> bool:
         """Whether the failure is likely to be the destination's. After a start nothing is known until a success."""
@@ -323,8 +328,6 @@ class DestinationQueue:
             return
         if state is State.BESIDE:
             lanes.add_beside(lane.id)
-        else:
-            self._gate.gaps.note(lane.id, state is State.DEAD)
         lanes.release(lane)
         if not lane.busy:
             self._memory.advance(lane)

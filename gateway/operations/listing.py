@@ -252,6 +252,4 @@ def _listed_event(row: Row) -> ListedEvent:
 def _listed_delivery(row: Row) -> ListedDelivery:
     delivery = ListedDelivery(*row[:14])
     state = State(row[6])
-    return delivery._replace(
-        id=bytes(row[0]).hex(), state=state.name.lower(), parked=bool(row[7]) and state <= State.BESIDE
-    )
+    return delivery._replace(id=bytes(row[0]).hex(), state=state.word, parked=bool(row[7]) and state <= State.BESIDE)

@@ -21,11 +21,11 @@ Key = tuple[str, str]
 STATES: dict[str, tuple[State, ...]] = {
     "pending": PENDING,
     "parked": PENDING,
-    **{state.name.lower(): (state,) for state in State},
+    **{state.word: (state,) for state in State},
 }
 """What an operator may call states; `parked` is what is pending where nothing is tried."""
 
-FINAL = tuple(state.name.lower() for state in State if state not in PENDING)
+FINAL = tuple(state.word for state in State if state not in PENDING)
 
 _TABLES = {"r": "receipts", "s": "sources", "e": "events", "d": "deliveries", "n": "destinations", "b": "destinations"}
 """`b` is the destination itself where `n` may be a run's."""

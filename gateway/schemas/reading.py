@@ -80,8 +80,9 @@ Verify the signature over the bytes as they came, before you parse them
 - **Order.** Within a conversation events come in the order in which they were stored, and statuses of one message among
   themselves. Nothing else is ordered. `sequence` rises with that order and may skip numbers: a reader that needs
   order drops, or files away, what has a smaller `sequence` than what it has seen of that conversation.
-- **Gaps.** `gap` is true while an earlier event of the same lane is still outstanding: it could not be delivered, and
-  will come late or never. ([Delivery guarantees](../explanation/delivery-guarantees.md) say when.)
+- **Gaps.** `gap` is true while an earlier event of the same lane is still outstanding, and on the next one after an
+  event that was given up: what is missing will come late or never.
+  ([Delivery guarantees](../explanation/delivery-guarantees.md) say when.)
 - **Revisions.** `revision` is 2 or more when a webhook was read again by a later version and gave more. The id is that
   of the earlier event: put the new one in its place. Only then is `webhook-id` another than `id`.
 - **Raw.** `data.raw` is the provider's own fragment. By default it is there only where the typed fields do not tell

@@ -49,8 +49,11 @@ class Connections:
             pooled = self._busy[target] = self._wake(target) if target in self._idle else self._open(target)
         pooled.users += 1
         try:
-            async with pooled.free:
+            await pooled.free.acquire()
+            try:
                 return await pooled.pool.post(request, target.timeout, before_write)
+            finally:
+                pooled.free.release()
         finally:
             pooled.users -= 1
             if not pooled.users:

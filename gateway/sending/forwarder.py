@@ -73,7 +73,10 @@ class Forwarder:
 
         Raises NotHeld, and StoreUnavailable where the raw fragment cannot be read.
         """
-        body = await self.compose(target, event, gap=gap, replay=replay)
+        if wants_raw(target.raw, event):
+            body = await self.with_raw(target, event, gap=gap, replay=replay)
+        else:
+            body = composed(event, gap=gap, replay=replay)
         return await self._attempt(target, webhook_id(event), EVENT_TYPE, body, may_write)
 
     async def send_batch(
@@ -85,16 +88,19 @@ class Forwarder:
         may_write: Callable[[], bool] = _always,
     ) -> Outcome:
         """One attempt with several events, each with its `gap`. Raises as `send` does."""
-        bodies = [await self.compose(target, event, gap=gap, replay=replay) for event, gap in members]
+        bodies = [
+            await self.with_raw(target, event, gap=gap, replay=replay)
+            if wants_raw(target.raw, event)
+            else composed(event, gap=gap, replay=replay)
+            for event, gap in members
+        ]
         body = b"[%b]" % b",".join(bodies)
         return await self._attempt(target, batch_id(event for event, _ in members), BATCH_TYPE, body, may_write)
 
-    async def compose(
+    async def with_raw(
         self, target: Target, event: StoredEvent, *, gap: bool = False, replay: int | None = None
     ) -> bytes:
-        """The event's bytes as this destination gets them. Raises StoreUnavailable."""
-        if not wants_raw(target.raw, event):
-            return composed(event, gap=gap, replay=replay)
+        """An event's bytes, the provider's own JSON among them. Raises StoreUnavailable."""
         document: Document = await self._documents.of(event)
         build = partial(
             composed, event, document.value, with_raw=True, without=self._without[target.media], bulky=self._bulky,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from typing import NamedTuple
 
 import httptools
@@ -51,6 +50,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._answer: asyncio.Future[Answer] | None = None
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._used = 0
         self._sent_at = 0.0
         self._received = 0
@@ -60,9 +61,11 @@ class Connection(asyncio.Protocol):
         self.reusable = False
         self.idle_since = 0.0
 
-    def send(self, request: bytes) -> asyncio.Future[Answer]:
-        """Write it whole. The future ends with the answer, Stale, ProtocolError or another OSError."""
+    def send(self, request: bytes, deadline: float) -> asyncio.Future[Answer]:
+        """Write it whole. The future ends with the answer, Stale, ProtocolError, or another OSError: TimeoutError
+        where there is no answer at `deadline`, a time of the loop."""
         self._used += 1
+        self._set_deadline(deadline)
         self._sent_at = self._loop.time()
         self.reusable = False
         self._received = 0
@@ -76,9 +79,24 @@ class Connection(asyncio.Protocol):
             self._transport.write(request)
         return self._answer
 
-    def expire(self) -> None:
-        """The time is up."""
-        self._give_up(TimeoutError("no answer in time"))
+    def _set_deadline(self, deadline: float) -> None:
+        """A timer outlives its request: when it goes off, it is set again for the request that is under way by then.
+        Nearly all are answered long before, so that few requests need one."""
+        self._deadline = deadline
+        if self._timer is not None and self._timer.when() > deadline:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = self._loop.call_at(deadline, self._look_at_clock)
+
+    def _look_at_clock(self) -> None:
+        self._timer = None
+        if self._answer is None or self._answer.done():
+            return
+        if self._loop.time() < self._deadline:
+            self._set_deadline(self._deadline)
+        else:
+            self._give_up(TimeoutError("no answer in time"))
 
     def close(self) -> None:
         """At once: what is not written yet stays unwritten."""
@@ -111,6 +129,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.reusable = False
         self._transport = None
+        if self._timer is not None:
+            self._timer.cancel()
         if self._headed:
             self._resolve()  # the status is known, whatever became of the body
         elif self._used > 1 and not self._received and self._loop.time() - self._sent_at <= STALE_S:
@@ -185,29 +205,27 @@ class Pool:
         """
         end = self._loop.time() + timeout_s
         connection = self._take()
-        if connection is not None:
-            with suppress(Stale):
-                return await self._exchange(connection, request, end, before_write)
-        async with asyncio.timeout_at(end):
-            connection = await connect(self._origin, self._names, self._loop, lambda: Connection(self._loop))
-        return await self._exchange(connection, request, end, before_write)
+        while True:
+            if connection is None:
+                async with asyncio.timeout_at(end):
+                    connection = await connect(self._origin, self._names, self._loop, lambda: Connection(self._loop))
+            self._open.add(connection)
+            try:
+                before_write()
+                return await connection.send(request, end)
+            except Stale:  # a new one never is
+                pass
+            finally:
+                self._put_back(connection)
+            connection = None
 
-    async def _exchange(
-        self, connection: Connection, request: bytes, end: float, before_write: Callable[[], None]
-    ) -> Answer:
-        self._open.add(connection)
-        timer = self._loop.call_at(end, connection.expire)
-        try:
-            before_write()
-            return await connection.send(request)
-        finally:
-            timer.cancel()
-            self._open.discard(connection)
-            if connection.reusable:
-                connection.idle_since = self._loop.time()
-                self._idle.append(connection)
-            else:
-                connection.close()
+    def _put_back(self, connection: Connection) -> None:
+        self._open.discard(connection)
+        if connection.reusable:
+            connection.idle_since = self._loop.time()
+            self._idle.append(connection)
+        else:
+            connection.close()
 
     def _take(self) -> Connection | None:
         """The connection that was used last, so that those in excess grow old."""

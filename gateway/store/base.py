@@ -13,7 +13,7 @@ Promises that every engine keeps:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple, Protocol
@@ -35,6 +35,13 @@ class State(IntEnum):
     SUPPRESSED = 6
     EXPIRED = 7
 
+    @property
+    def word(self) -> str:
+        """In commands, logs and metrics."""
+        return _WORDS[self]
+
+
+_WORDS = {state: state.name.lower() for state in State}
 
 PENDING = (State.QUEUED, State.HELD, State.WAITING, State.BESIDE)
 
@@ -163,7 +170,8 @@ class Settlement(NamedTuple):
     """A delivery's new state after an attempt, or after its lane moved on (`attempted` false).
 
     `tried_ms` is the attempt's time on the destination's clock of tried time (gateway/control.py); the first one stays
-    as the delivery's `tried_since_ms`.
+    as the delivery's `tried_since_ms`. `gap`, of a dead one: the next in its lane tells that it is missing; the lane is
+    in the backlog until then. Of a delivered one: it has told that.
     """
 
     destination: int
@@ -177,6 +185,7 @@ class Settlement(NamedTuple):
     error: str | None = None
     tried_ms: int = 0
     took_ms: int = 0
+    gap: bool = False
 
 
 class HeldLane(NamedTuple):
@@ -188,13 +197,15 @@ class HeldLane(NamedTuple):
 
 
 class Backlog(NamedTuple):
-    """What is pending at a destination, as its lanes were left. `queued` says whether there are queued deliveries."""
+    """What is pending at a destination, as its lanes were left. `queued` says whether there are queued deliveries;
+    `gaps` are lanes whose next delivery tells that an earlier one is missing, whether or not it is there yet."""
 
     queued: bool = True
     held: Sequence[HeldLane] = ()
     waiting_lanes: Sequence[int] = ()
     beside_lanes: Sequence[int] = ()
     next_due_ms: int | None = None
+    gaps: Sequence[int] = ()
 
 
 class Run(NamedTuple):
@@ -289,8 +300,8 @@ class Store(Protocol):
         no process runs any more whose set is older."""
         ...
 
-    async def append(self, submission: Submission) -> Appended:
-        """Commit. Raises StoreUnavailable."""
+    def append(self, submission: Submission) -> Awaitable[Appended]:
+        """Commit. Raises StoreUnavailable, at once or when it is awaited."""
         ...
 
     def settle(self, settlement: Settlement) -> None:
@@ -310,7 +321,7 @@ class Store(Protocol):
         ...
 
     async def backlog(self, shards: frozenset[int], destination: int | None = None) -> dict[int, Backlog]:
-        """What is pending in these shards, by destination; those without anything are left out.
+        """What is pending in these shards, and what it misses, by destination; those without anything are left out.
 
         Reading of queued deliveries begins anew for them: `queued` gives again what it gave before.
         """

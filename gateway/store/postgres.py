@@ -119,8 +119,8 @@ class PostgresStore:
 
     # What comes in, and what becomes of it
 
-    async def append(self, submission: Submission) -> Appended:
-        return await self._appender.append(submission)
+    def append(self, submission: Submission) -> Awaitable[Appended]:
+        return self._appender.append(submission)
 
     def settle(self, settlement: Settlement) -> None:
         shard = shard_of(settlement.destination, settlement.lane)

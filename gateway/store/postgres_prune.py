@@ -76,6 +76,7 @@ _DROP_RECEIPTS = "DELETE FROM receipts WHERE seq = ANY($1::bigint[])"
 _LEFTOVERS = (
     "DELETE FROM events WHERE time_ms < $1 AND seq IN (SELECT seq FROM events WHERE receipt = 0 ORDER BY seq LIMIT $2)",
     "DELETE FROM ranks WHERE key IN (SELECT key FROM ranks WHERE seen_ms < $1 ORDER BY seen_ms LIMIT $2)",
+    "DELETE FROM gaps WHERE (destination, lane) IN (SELECT destination, lane FROM gaps WHERE since_ms < $1 LIMIT $2)",
 )
 _RUNS_OVER = """
 SELECT runs.id FROM runs WHERE state NOT IN ('filling', 'paused') AND created_ms < $1 AND NOT EXISTS (
@@ -151,8 +152,8 @@ async def _take(connection: Connection, receipts: Sequence[int], cutoffs: Cutoff
 
 
 async def _take_leftovers(connection: Connection, cutoffs: Cutoffs, limit: int) -> bool:
-    """Emptied events and ranks that are too old to matter, and runs of which nothing is left. Whether there may be
-    more."""
+    """Emptied events, ranks and gaps that are too old to matter, and runs of which nothing is left. Whether there may
+    be more."""
     taken = [_changed(await connection.execute(step, cutoffs.ids_since_ms, limit)) for step in _LEFTOVERS]
     runs = [row[0] for row in await connection.fetch(_RUNS_OVER, cutoffs.receipts_before_ms)]
     if runs:

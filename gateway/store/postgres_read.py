@@ -99,6 +99,7 @@ WAITING_LANES = f"""
 SELECT u.destination, f.lane FROM unnest($1::integer[]) AS u(destination)
 CROSS JOIN LATERAL ({_skip("state = 2 AND destination = u.destination", "lane")}) AS f
 """  # noqa: S608
+GAPS = "SELECT destination, lane FROM gaps WHERE $1::integer IS NULL OR destination = $1"
 RETRIED = """
 SELECT destination, shard, lane, event, tried_since_ms, state, due_ms FROM deliveries
 WHERE state IN (1, 3) AND ($1::integer IS NULL OR destination = $1) AND shard = ANY($2::smallint[])
@@ -165,7 +166,7 @@ async def queued_shards(connection: Connection, wanted: Callable[[int], bool]) -
 async def backlog(
     connection: Connection, shards: frozenset[int], destination: int | None
 ) -> dict[int, tuple[Backlog, list[int]]]:
-    """What is pending in these shards, by destination, and the shards with queued deliveries."""
+    """What is pending in these shards and what it misses, by destination, and the shards with queued deliveries."""
 
     def wanted(number: int) -> bool:
         return destination in (None, number)
@@ -175,26 +176,37 @@ async def backlog(
         if shard in shards:
             queued.setdefault(number, []).append(shard)
     waited = [row[0] for row in await connection.fetch(WAITING_DESTINATIONS) if wanted(row[0])]
-    lanes: dict[int, list[int]] = {}
-    for number, lane in await connection.fetch(WAITING_LANES, waited) if waited else ():
-        if shard_of(number, lane) in shards:
-            lanes.setdefault(number, []).append(lane)
+    lanes = _lanes(await connection.fetch(WAITING_LANES, waited) if waited else (), shards)
     retried: dict[int, list[Sequence[int]]] = {}
     for row in await connection.fetch(RETRIED, destination, sorted(shards)):
         retried.setdefault(row[0], []).append(tuple(row))
+    gaps = _lanes(await connection.fetch(GAPS, destination), shards)
     return {
-        number: (_backlog(number in queued, retried.get(number, ()), lanes.get(number, ())), queued.get(number, []))
-        for number in queued.keys() | lanes.keys() | retried.keys()
+        number: (
+            _backlog(number in queued, retried.get(number, ()), lanes.get(number, ()), gaps.get(number, ())),
+            queued.get(number, []),
+        )
+        for number in queued.keys() | lanes.keys() | retried.keys() | gaps.keys()
     }
 
 
-def _backlog(queued: bool, retried: Sequence[Sequence[int]], lanes: Sequence[int]) -> Backlog:
+def _lanes(rows: Iterable[Sequence[int]], shards: frozenset[int]) -> dict[int, list[int]]:
+    """Lanes in these shards, by destination."""
+    lanes: dict[int, list[int]] = {}
+    for number, lane in rows:
+        if shard_of(number, lane) in shards:
+            lanes.setdefault(number, []).append(lane)
+    return lanes
+
+
+def _backlog(queued: bool, retried: Sequence[Sequence[int]], lanes: Sequence[int], gaps: Sequence[int]) -> Backlog:
     return Backlog(
         queued,
         [HeldLane(lane, event, since) for _, _, lane, event, since, state, _ in retried if state == State.HELD],
         lanes,
         [lane for _, _, lane, _, _, state, _ in retried if state == State.BESIDE],
         min((row[6] for row in retried), default=None),
+        gaps,
     )
 
 

@@ -21,13 +21,13 @@ BATCH = 1000
 RETRY_S = 0.5
 """Between tries while the database is away."""
 
-SETTLE = """
+_SETTLE = """
 WITH me AS MATERIALIZED (
     SELECT id FROM replicas WHERE id = $1 FOR KEY SHARE
 ), s AS MATERIALIZED (
     SELECT * FROM unnest($2::bigint[], $3::integer[], $4::smallint[], $5::bigint[], $6::boolean[], $7::bigint[],
-                         $8::smallint[], $9::text[], $10::bigint[], $11::integer[])
-         AS u(event, destination, state, now_ms, attempted, due_ms, status, error, tried_ms, took_ms)
+                         $8::smallint[], $9::text[], $10::bigint[], $11::integer[]{array})
+         AS u(event, destination, state, now_ms, attempted, due_ms, status, error, tried_ms, took_ms{gap})
 ), settled AS (
     UPDATE deliveries d SET
         state = s.state,
@@ -41,12 +41,23 @@ WITH me AS MATERIALIZED (
     WHERE d.event = s.event AND d.destination = s.destination
     AND EXISTS (SELECT FROM leases l WHERE l.shard = d.shard AND l.owner = me.id)
     AND CASE s.state WHEN 2 THEN d.state = 0 WHEN 4 THEN d.state <> 4 ELSE d.state < 4 END
-    RETURNING d.event, d.destination, d.attempts, s.state, s.now_ms, s.took_ms, s.status, s.error, s.attempted
-)
+    RETURNING d.event, d.destination, d.attempts, s.state, s.now_ms, s.took_ms, s.status, s.error, s.attempted{settled}
+){gaps}
 INSERT INTO attempts (event, destination, number, at_ms, took_ms, status, error)
 SELECT event, destination, attempts, now_ms, took_ms, status, error FROM settled WHERE attempted AND state <> 4
 ON CONFLICT DO NOTHING
 """
+_GAPS = """, opened AS (
+    INSERT INTO gaps (destination, lane, since_ms)
+    SELECT destination, lane, now_ms FROM settled WHERE gap AND state = 5
+    ON CONFLICT (destination, lane) DO UPDATE SET since_ms = excluded.since_ms
+), told AS (
+    DELETE FROM gaps g USING settled WHERE settled.gap AND settled.state = 4
+    AND g.destination = settled.destination AND g.lane = settled.lane
+)"""
+SETTLE = _SETTLE.format(array="", gap="", settled="", gaps="")
+SETTLE_GAPS = _SETTLE.format(array=", $12::boolean[]", gap=", gap", settled=", d.lane, s.gap", gaps=_GAPS)
+"""Where something was given up, or is the first to tell of it: rare, and the usual statement has no part in it."""
 
 
 class Settler:
@@ -133,14 +144,21 @@ class Settler:
         return bool(self._waiters)
 
     def _next_batch(self) -> tuple[bytes, list[Settlement]]:
-        """The first of them: of one owner, and none twice of one delivery, since a statement changes a row once."""
+        """The first of them: of one owner, and none twice of one delivery, nor of one lane's gap, since a statement
+        changes a row once."""
         owner = self._pending[0][0]
         batch: list[Settlement] = []
         seen: set[tuple[int, int]] = set()
+        gaps: set[tuple[int, int]] = set()
         for its_owner, settlement in self._pending[:BATCH]:
             key = (settlement.event, settlement.destination)
             if its_owner != owner or key in seen:
                 break
+            if settlement.gap:
+                lane = (settlement.destination, settlement.lane)
+                if lane in gaps:
+                    break
+                gaps.add(lane)
             seen.add(key)
             batch.append(settlement)
         return owner, batch
@@ -167,7 +185,11 @@ async def settle(connection: Connection, owner: bytes, settlements: Sequence[Set
         [one.tried_ms for one in ordered],
         [one.took_ms for one in ordered],
     ]
-    await connection.execute(SETTLE, owner, *columns)
+    gaps = [one.gap for one in ordered]
+    if any(gaps):
+        await connection.execute(SETTLE_GAPS, owner, *columns, gaps)
+    else:
+        await connection.execute(SETTLE, owner, *columns)
 
 
 def _clean(text: str | None) -> str | None:

@@ -87,12 +87,12 @@ class SqliteStore:
 
     # What comes in, and what becomes of it
 
-    async def append(self, submission: Submission) -> Appended:
+    def append(self, submission: Submission) -> asyncio.Future[Appended]:
         self._check_open()
         future: asyncio.Future[Appended] = self._loop.create_future()
         self._send_settlements()
         self._worker.put(Append(submission, future))
-        return await future
+        return future
 
     def settle(self, settlement: Settlement) -> None:
         self._settlements.append(settlement)
@@ -248,6 +248,6 @@ class SqliteStore:
             listener.changed()
         if turn.hints:
             listener.hinted(turn.hints)
-        for _, value in turn.results:
-            if isinstance(value, Appended) and value.deliveries:
-                listener.committed(value.deliveries)
+        deliveries = [one for _, value in turn.results if isinstance(value, Appended) for one in value.deliveries]
+        if deliveries:
+            listener.committed(deliveries)

@@ -61,6 +61,7 @@ _KEEP_NUMBER = "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)"
 _LEFTOVERS = (
     "DELETE FROM events WHERE time_ms < ? AND seq IN (SELECT seq FROM events WHERE receipt = 0 ORDER BY seq LIMIT ?)",
     "DELETE FROM ranks WHERE key IN (SELECT key FROM ranks WHERE seen_ms < ? ORDER BY seen_ms LIMIT ?)",
+    "DELETE FROM gaps WHERE (destination, lane) IN (SELECT destination, lane FROM gaps WHERE since_ms < ? LIMIT ?)",
 )
 _RUNS_OVER = """
 SELECT runs.id FROM runs WHERE state NOT IN ('filling', 'paused') AND created_ms < ? AND NOT EXISTS (
@@ -137,8 +138,8 @@ def _take(database: sqlite3.Connection, receipts: list[int], cutoffs: Cutoffs) -
 
 
 def _take_leftovers(database: sqlite3.Connection, cutoffs: Cutoffs, limit: int) -> bool:
-    """Emptied events and ranks that are too old to matter, and runs of which nothing is left. Whether there may be
-    more."""
+    """Emptied events, ranks and gaps that are too old to matter, and runs of which nothing is left. Whether there may
+    be more."""
     taken = [database.execute(statement, (cutoffs.ids_since_ms, limit)).rowcount for statement in _LEFTOVERS]
     database.execute(FINISH_RUNS)
     for run in database.execute(_RUNS_OVER, (cutoffs.receipts_before_ms,)).fetchall():

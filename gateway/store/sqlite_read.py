@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
 from gateway.store.base import PAGE_BYTES, Backlog, Delivery, HeldLane, Page, State, StoredEvent
 
@@ -85,13 +86,16 @@ class Reader:
         queued = self.queued_destinations()
         retried = {row[0] for row in self._database.execute(_RETRIED)}
         waited = {row[0] for row in self._database.execute(_WAITED)}
-        found = queued | retried | waited
+        gaps: dict[int, list[int]] = {}
+        for number, lane in self._database.execute("SELECT destination, lane FROM gaps"):
+            gaps.setdefault(number, []).append(lane)
+        found = queued | retried | waited | gaps.keys()
         return {
-            number: self._backlog(number, number in queued, number in retried, number in waited)
+            number: self._backlog(number, number in queued, number in retried, number in waited, gaps.get(number, ()))
             for number in (found if destination is None else found & {destination})
         }
 
-    def _backlog(self, destination: int, queued: bool, retried: bool, waited: bool) -> Backlog:
+    def _backlog(self, destination: int, queued: bool, retried: bool, waited: bool, gaps: Sequence[int]) -> Backlog:
         held: list[HeldLane] = []
         beside: list[int] = []
         next_due_ms = None
@@ -109,4 +113,4 @@ class Reader:
                     beside.append(lane)
         if waited:
             waiting = [row[0] for row in self._database.execute(_WAITING_LANES, {"destination": destination})]
-        return Backlog(queued, held, waiting, beside, next_due_ms)
+        return Backlog(queued, held, waiting, beside, next_due_ms, gaps)

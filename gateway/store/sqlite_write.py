@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from typing import Any, TypeVar
 
 from gateway.stamp import Event
@@ -179,12 +178,13 @@ class Writer:
 
         Plain successes, the many, go by destination and status after all others.
         """
+        delivered: dict[tuple[int, int | None], list[Settlement]] = {}
         for settlement in settlements:
-            if settlement.state is not State.DELIVERED:
+            if settlement.state is State.DELIVERED:
+                delivered.setdefault((settlement.destination, settlement.status), []).append(settlement)
+            else:
                 self._settle_one(settlement)
-        delivered = sorted((one for one in settlements if one.state is State.DELIVERED), key=_by_outcome)
-        for (destination, status), group in groupby(delivered, key=_by_outcome):
-            rows = list(group)
+        for (destination, status), rows in delivered.items():
             for piece in chunks(rows):
                 self._database.execute(
                     "UPDATE deliveries SET state = 4, attempts = attempts + 1, settled_ms = ?, last_status = ?, "  # noqa: S608
@@ -194,6 +194,8 @@ class Writer:
         self._database.executemany(
             "UPDATE deliveries SET state = 2 WHERE event = ? AND destination = ? AND state = 0", waiting
         )
+        for settlement in [one for one in settlements if one.gap]:
+            self._keep_gap(settlement)
 
     def _settle_one(self, one: Settlement) -> None:
         if not one.attempted:
@@ -215,6 +217,17 @@ class Writer:
             "tried_since_ms = CASE WHEN tried_since_ms = 0 THEN ? ELSE tried_since_ms END, "
             "last_status = ?, last_error = ? WHERE event = ? AND destination = ? AND state < 4",
             (one.state, one.due_ms, one.now_ms, one.tried_ms, one.status, one.error, *place),
+        )
+
+    def _keep_gap(self, one: Settlement) -> None:
+        """In the order of settling: a lane's gap is told, and the next one opens."""
+        if one.state is State.DELIVERED:
+            self._database.execute("DELETE FROM gaps WHERE destination = ? AND lane = ?", (one.destination, one.lane))
+            return
+        self._database.execute(
+            "INSERT INTO gaps (destination, lane, since_ms) SELECT destination, lane, settled_ms FROM deliveries "
+            "WHERE event = ? AND destination = ? AND state = 5 ON CONFLICT DO UPDATE SET since_ms = excluded.since_ms",
+            (one.event, one.destination),
         )
 
     def probe(self) -> None:
@@ -295,7 +308,3 @@ def last_number(database: sqlite3.Connection, table: str) -> int:
         (f"last_{table}",),
     ).fetchone()
     return int(row[0])
-
-
-def _by_outcome(settlement: Settlement) -> tuple[int, int]:
-    return settlement.destination, settlement.status or 0

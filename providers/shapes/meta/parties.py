@@ -173,6 +173,10 @@ class People:
             self._untold[position] = "holds members that are not mapped"
         return described
 
+    def all_told(self) -> bool:
+        """Whether there is nothing untold: the usual case, for less."""
+        return len(self._described) == len(self._contacts) and not self._untold
+
     def untold(self) -> Iterator[tuple[int, str]]:
         """Every contact that no event tells wholly: its position, and why. Ask after all `describe`."""
         for position, contact in enumerate(self._contacts):

@@ -122,7 +122,8 @@ def value_items(
             yield item
     if HISTORY in value:
         yield from _history(scope, value[HISTORY], f"{scope.pointer}/{HISTORY}")
-    if scope.untold_metadata or value.get("contacts") is not None:
+    contacts = value.get("contacts")
+    if scope.untold_metadata or not (contacts is None or (type(contacts) is list and scope.people.all_told())):
         yield from untold(scope, value)
     if not value.keys() <= known:
         yield from leftovers(scope, value, known, scope.pointer, "member")
