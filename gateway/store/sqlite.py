@@ -28,6 +28,7 @@ from gateway.store.base import (
 )
 from gateway.store.ledger import Account, Cutoffs, Pruned, Volume
 from gateway.store.sqlite_file import LockedFile, Quota, open_database
+from gateway.store.sqlite_gather import Gathering
 from gateway.store.sqlite_worker import Append, Call, Settle, Turn, Worker
 
 T = TypeVar("T")
@@ -64,6 +65,7 @@ class SqliteStore:
             self._file.unlock()
             raise
         self._worker = Worker(self._database, Quota(self._database, self._size), self._report)
+        self._appends: Gathering[Append] = Gathering(self._loop, self._send_appends)
         self.party_key = self._worker.reader.party_key()
         self._open = True
         self._worker.start()
@@ -78,6 +80,7 @@ class SqliteStore:
         """Write down what is left, and close. Settlements that the disk refuses are lost: their deliveries repeat."""
         if not self._open:
             return
+        self._appends.flush()
         with contextlib.suppress(StoreUnavailable):
             await self.flush()
         self._open = False
@@ -90,8 +93,7 @@ class SqliteStore:
     def append(self, submission: Submission) -> asyncio.Future[Appended]:
         self._check_open()
         future: asyncio.Future[Appended] = self._loop.create_future()
-        self._send_settlements()
-        self._worker.put(Append(submission, future))
+        self._appends.add(Append(submission, future))
         return future
 
     def settle(self, settlement: Settlement) -> None:
@@ -202,13 +204,17 @@ class SqliteStore:
         self._check_open()
         future: asyncio.Future[T] = self._loop.create_future()
         self._send_settlements()
-        self._worker.put(Call(work, future, writes))
+        self._worker.put([Call(work, future, writes)])
         return await future
 
     async def _look(self, read: Callable[[sqlite3.Connection], T]) -> T:
         """On a connection of its own: with millions of rows it takes a while, and commits must not wait for it."""
         self._check_open()
         return await asyncio.to_thread(sqlite_ledger.look, self._file.path, read)
+
+    def _send_appends(self, appends: list[Append]) -> None:
+        self._send_settlements()  # they go in the same commit
+        self._worker.put(appends)
 
     def _send_soon(self) -> None:
         if self._flush_handle is None:
@@ -219,7 +225,7 @@ class SqliteStore:
             self._flush_handle.cancel()
             self._flush_handle = None
         if self._settlements or self._waits or future is not None:
-            self._worker.put(Settle(self._settlements, self._waits, future))
+            self._worker.put([Settle(self._settlements, self._waits, future)])
             self._settlements, self._waits = [], []
 
     def _report(self, turn: Turn) -> None:

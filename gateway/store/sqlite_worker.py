@@ -1,8 +1,7 @@
 """The store's thread: group commit on one connection.
 
 Everything that arrives while a commit is under way becomes the next commit, so that under load many requests share
-one fsync and alone a request waits for nobody. Writes of a batch are one transaction; reads of the batch follow it
-and so see it.
+one fsync. Writes of a batch are one transaction; reads of the batch follow it and so see it.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -25,10 +24,7 @@ from gateway.store.sqlite_write import Writer
 T = TypeVar("T")
 
 BATCH = 256
-"""Operations that share one transaction at most."""
-GATHER_S = 0.001
-"""While operations come in company, a commit waits so long for more of them. One that comes alone does not wait."""
-COMPANY = 3
+"""With so many operations, a transaction takes no more of them."""
 IDLE_S = 0.5
 """How often an idle thread tries refused settlements again, and looks whether another process committed something."""
 NEWS_S = 0.1
@@ -87,10 +83,9 @@ class Worker:
         self._database = database
         self._quota = quota
         self._report = report
-        self._operations: queue.SimpleQueue[Operation | None] = queue.SimpleQueue()
+        self._operations: queue.SimpleQueue[Sequence[Operation] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
         self._refused: list[Settle] = []
-        self._in_company = False
         self._version = self.reader.version()
         self._looked_s = 0.0
         self._doubtful: set[int] = set()
@@ -98,8 +93,9 @@ class Worker:
     def start(self) -> None:
         self._thread.start()
 
-    def put(self, operation: Operation) -> None:
-        self._operations.put(operation)
+    def put(self, operations: Sequence[Operation]) -> None:
+        """They go into one transaction."""
+        self._operations.put(operations)
 
     def stop(self) -> None:
         """Carry out what was put before, and end. Blocks."""
@@ -121,18 +117,15 @@ class Worker:
     def _next_batch(self) -> list[Operation] | None:
         """Everything that is there now; None to stop. Wakes by itself where there is something to look after."""
         try:
-            operation = self._operations.get(timeout=IDLE_S if self._refused or self.watching else None)
+            operations = self._operations.get(timeout=IDLE_S if self._refused or self.watching else None)
         except queue.Empty:
             return []
-        if self._in_company:
-            time.sleep(GATHER_S)
-        batch = []
-        while operation is not None:
-            batch.append(operation)
+        batch: list[Operation] = []
+        while operations is not None:
+            batch += operations
             if len(batch) >= BATCH or self._operations.empty():
-                self._in_company = len(batch) >= COMPANY
                 return batch
-            operation = self._operations.get()
+            operations = self._operations.get()
         if batch:
             self._operations.put(None)
             return batch
