@@ -216,8 +216,9 @@ def timestamp_ms(value: Any) -> int | None:
     return number
 
 
+@lru_cache(maxsize=4096)
 def rfc3339(time_ms: int) -> str:
-    """`2026-06-08T20:59:43Z`, with milliseconds only where there are any."""
+    """`2026-06-08T20:59:43Z`, with milliseconds only where there are any. Under load many ask for the same one."""
     seconds, millis = divmod(time_ms, 1000)
     return f"{_to_the_second(seconds)}.{millis:03d}Z" if millis else _to_the_second(seconds) + "Z"
 

@@ -270,6 +270,7 @@ class DestinationQueue:
         now_ms = self._clock.steady_ms()
         well = succeeded(outcome)
         self._gate.found([delivery.lane for delivery in part], outcome, now_ms)
+        tried_ms = self._gate.tried_ms(now_ms)
         settled = []
         for delivery in part:
             if delivery.event.seq not in load.open:
@@ -277,11 +278,10 @@ class DestinationQueue:
             self._put_down(load, delivery)
             if not well:  # what comes after it in its lane is not sent, or failed together with it: it waits
                 self._memory.give_back(delivery.lane, load.leave_out(delivery.lane))
-            settled.append((delivery, self._settle(delivery, outcome, now_ms, well)))
+            settled.append((delivery, self._settle(delivery, outcome, now_ms, tried_ms, well)))
         self._report(settled, outcome)
 
-    def _settle(self, delivery: Delivery, outcome: Outcome, now_ms: int, well: bool) -> State:
-        tried_ms = self._gate.tried_ms(now_ms)
+    def _settle(self, delivery: Delivery, outcome: Outcome, now_ms: int, tried_ms: int, well: bool) -> State:
         state, due_ms, tried_since_ms = DONE if well else judge(
             delivery, outcome, self._rules, now_ms=now_ms, tried_ms=tried_ms,
             destination_fails=self._all_fails(delivery.lane), dice=self._dice,

@@ -14,7 +14,7 @@ Promises that every engine keeps:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
@@ -129,11 +129,11 @@ class StoredEvent:
     data: bytes
     receipt: int
     body: bytes | None = None
+    size: int = field(init=False)
+    """Bytes in memory, about."""
 
-    @property
-    def size(self) -> int:
-        """Bytes in memory, about."""
-        return len(self.head) + len(self.data) + len(self.body or b"")
+    def __post_init__(self) -> None:
+        self.size = len(self.head) + len(self.data) + len(self.body or b"")
 
 
 @dataclass(slots=True)
