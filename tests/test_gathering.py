@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.store.sqlite_gather import LIMIT_S, MOST, QUIET_TURNS, Gathering
+from gateway.store.gathering import LIMIT_S, MOST, QUIET_TURNS, Gathering
 
 
 class Loop:

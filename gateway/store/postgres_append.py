@@ -1,4 +1,4 @@
-"""Group commit: everything that arrives while a commit is under way is the next commit."""
+"""Commits of what comes in: what has gathered, or arrived while a commit was under way, is the next one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from gateway.store.base import Appended, Delivery, StoreUnavailable, Submission
+from gateway.store.gathering import Gathering
 from gateway.store.postgres_link import BY_HASH, Link, Links
 from gateway.store.postgres_write import Batch
 
@@ -16,9 +17,6 @@ WRITERS = 2
 BATCH = 256
 BATCH_BYTES = 16 * 1024 * 1024
 """A commit ends after so many bodies, or so many bytes of them."""
-GATHER_S = 0.001
-"""While submissions come in company, a commit waits so long for more of them. One that comes alone does not wait."""
-COMPANY = 3
 SLOTS = 32
 """Rows of tallies and volumes that writers have beside one another; two that share one wait for one another."""
 COMMIT_S = 5.0
@@ -41,6 +39,7 @@ class Appender:
 
     def start(self) -> None:
         self._open = True
+        self._gathering: Gathering[_Item] = Gathering(asyncio.get_running_loop(), self._line_up)
         first = random.randrange(SLOTS)  # noqa: S311 - spreads, hides nothing
         self._tasks = [
             asyncio.create_task(self._run(link, (first + number) % SLOTS), name=f"append-{number}")
@@ -50,32 +49,30 @@ class Appender:
     async def close(self) -> None:
         """What was handed over is committed first."""
         self._open = False
+        self._gathering.flush()
         self._wake.set()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for link in self._links:
             await link.close()
 
-    async def append(self, submission: Submission) -> Appended:
+    def append(self, submission: Submission) -> asyncio.Future[Appended]:
         if not self._open:
             raise StoreUnavailable("the store is closed")
         future: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
-        self._queue.append((submission, future))
+        self._gathering.add((submission, future))
+        return future
+
+    def _line_up(self, items: list[_Item]) -> None:
+        self._queue += items
         self._wake.set()
-        return await future
 
     async def _run(self, link: Link, slot: int) -> None:
-        in_company = False
         while self._open or self._queue:
-            if not self._queue:
+            if self._queue:
+                await self._commit(link, slot, self._next_batch())
+            else:
                 self._wake.clear()
                 await self._wake.wait()
-                continue
-            if in_company:
-                await asyncio.sleep(GATHER_S)
-            batch = self._next_batch()
-            in_company = len(batch) >= COMPANY
-            if batch:
-                await self._commit(link, slot, batch)
 
     def _next_batch(self) -> list[_Item]:
         batch: list[_Item] = []

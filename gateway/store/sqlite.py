@@ -26,9 +26,9 @@ from gateway.store.base import (
     StoreUnavailable,
     Submission,
 )
+from gateway.store.gathering import Gathering
 from gateway.store.ledger import Account, Cutoffs, Pruned, Volume
 from gateway.store.sqlite_file import LockedFile, Quota, open_database
-from gateway.store.sqlite_gather import Gathering
 from gateway.store.sqlite_worker import Append, Call, Settle, Turn, Worker
 
 T = TypeVar("T")

@@ -1,8 +1,8 @@
-"""Group commit, the event loop's side: what comes in company is committed together.
+"""Group commit: what comes in company is committed together.
 
-A commit costs nearly the same for one request as for sixty, and while it runs its thread and the loop take the
-interpreter lock from each other. So appends wait until the loop has done with all that has arrived: then there is the
-most to commit, and the least to disturb. A request that comes alone waits for a few empty turns of the loop.
+A commit costs nearly the same for one request as for sixty, and where a thread makes it, thread and loop take the
+interpreter lock from each other meanwhile. So requests wait until the loop has done with all that has arrived: then
+there is the most to commit, and the least to disturb. One that comes alone waits for a few empty turns of the loop.
 """
 
 from __future__ import annotations
