@@ -154,26 +154,13 @@ class Ingress:
     async def _answer(
         self, request: web.BaseRequest, served: Served | None, token: str | None, tail: str, wide: dict[str, Any]
     ) -> Answer:
-        method = request.method
         if served is None:
             raise Refused(404, "not_found")
-        if method not in {"POST", "GET"}:
-            raise Refused(405, "method", allow="GET, POST")
-        if self.draining:
-            raise Refused(503, "stopping", retry_after_s=STORE_RETRY_S)
-        adapter = served.source.adapter
         received_ms = self._clock.now_ms()
-        raw = RawRequest(
-            method=method,
-            url=self._origin + request.raw_path,
-            headers=request.headers,
-            path_token=token,
-            path_tail=tail,
-            received_at=datetime.fromtimestamp(received_ms / 1000, UTC),
-            remote=request.remote,
-        )
+        raw = self._opened(request, token, tail, received_ms)
+        adapter = served.source.adapter
         try:
-            if method == "GET":
+            if raw.method == "GET":
                 raw.query = request.query
                 return self._handshake(served, raw, wide)
             adapter.check_path_token(raw)
@@ -183,9 +170,37 @@ class Ingress:
                     body = await read_body(request, adapter.max_body, share, self._uploads)
                 raw.body = body
                 wide["bytes"] = len(body)
-                return await self._accept(served, raw, received_ms, wide)
+                receipt_id = new_receipt_id(received_ms)
+                if len(body) > OFF_LOOP:
+                    mapped = await asyncio.to_thread(self._map, served, raw, receipt_id, received_ms)
+                else:
+                    mapped = self._map(served, raw, receipt_id, received_ms)
+                self._admit(served, mapped.proof)
+                wide["receipt"] = receipt_id.hex()
+                appended = await self._store.append(_submission(served, raw, mapped, receipt_id, received_ms))
+                return self._accepted(served, raw, mapped, appended, received_ms, wide)
         except Unauthorized as refusal:
             return self._unauthorized(served, refusal, wide)
+        except StoreUnavailable as error:
+            wide["error"] = str(error)
+            raise Refused(503, "store_unavailable", retry_after_s=STORE_RETRY_S) from error
+
+    def _opened(self, request: web.BaseRequest, token: str | None, tail: str, received_ms: int) -> RawRequest:
+        """The request without its body. Raises Refused."""
+        method = request.method
+        if method not in {"POST", "GET"}:
+            raise Refused(405, "method", allow="GET, POST")
+        if self.draining:
+            raise Refused(503, "stopping", retry_after_s=STORE_RETRY_S)
+        return RawRequest(
+            method=method,
+            url=self._origin + request.raw_path,
+            headers=request.headers,
+            path_token=token,
+            path_tail=tail,
+            received_at=datetime.fromtimestamp(received_ms / 1000, UTC),
+            remote=request.remote,
+        )
 
     def _handshake(self, served: Served, raw: RawRequest, wide: dict[str, Any]) -> Answer:
         reply = served.source.adapter.handshake(raw)
@@ -194,22 +209,10 @@ class Ingress:
         wide["outcome"] = "handshake"
         return Answer(reply.status, reply.body, reply.content_type)
 
-    async def _accept(self, served: Served, raw: RawRequest, received_ms: int, wide: dict[str, Any]) -> Answer:
-        receipt_id = new_receipt_id(received_ms)
-        if len(raw.body) > OFF_LOOP:
-            mapped = await asyncio.to_thread(self._map, served, raw, receipt_id, received_ms)
-        else:
-            mapped = self._map(served, raw, receipt_id, received_ms)
-        self._admit(served, mapped.proof)
-        outcome = "unmapped" if mapped.unmapped else "parsed"
-        receipt = Receipt(receipt_id, served.number, received_ms, outcome, _kept_headers(served, raw), mapped.body)
-        routes = [served.routes(event.type) for event in mapped.events]
-        wide["receipt"] = receipt_id.hex()
-        try:
-            appended = await self._store.append(Submission(receipt, mapped.events, routes))
-        except StoreUnavailable as error:
-            wide["error"] = str(error)
-            raise Refused(503, "store_unavailable", retry_after_s=STORE_RETRY_S) from error
+    def _accepted(
+        self, served: Served, raw: RawRequest, mapped: Mapped, appended: Appended, received_ms: int,
+        wide: dict[str, Any],
+    ) -> Answer:  # fmt: skip
         stored = sum(appended.stored)
         duplicates = len(mapped.events) - stored
         self._count(served, mapped, appended, duplicates)
@@ -290,6 +293,16 @@ class Ingress:
         self._metrics.requests.add(provider, status)
         self._metrics.request_seconds.observe(took_s, provider)
         self._log.info("receipt", method=method, status=status, latency_ms=round(took_s * 1000, 1), **wide)
+
+
+def _submission(served: Served, raw: RawRequest, mapped: Mapped, receipt_id: bytes, received_ms: int) -> Submission:
+    outcome = "unmapped" if mapped.unmapped else "parsed"
+    headers = _kept_headers(served, raw)
+    return Submission(
+        Receipt(receipt_id, served.number, received_ms, outcome, headers, mapped.body),
+        mapped.events,
+        [served.routes(event.type) for event in mapped.events],
+    )
 
 
 def _outcome(mapped: Mapped, stored: int) -> str:

@@ -39,7 +39,8 @@ class Appender:
 
     def start(self) -> None:
         self._open = True
-        self._gathering: Gathering[_Item] = Gathering(asyncio.get_running_loop(), self._line_up)
+        self._loop = asyncio.get_running_loop()
+        self._gathering: Gathering[_Item] = Gathering(self._loop, self._line_up)
         first = random.randrange(SLOTS)  # noqa: S311 - spreads, hides nothing
         self._tasks = [
             asyncio.create_task(self._run(link, (first + number) % SLOTS), name=f"append-{number}")
@@ -58,7 +59,7 @@ class Appender:
     def append(self, submission: Submission) -> asyncio.Future[Appended]:
         if not self._open:
             raise StoreUnavailable("the store is closed")
-        future: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Appended] = self._loop.create_future()
         self._gathering.add((submission, future))
         return future
 
