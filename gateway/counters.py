@@ -33,9 +33,9 @@ class Counter(Collector):
         yield CounterMetricFamily(self.name, self.meaning, labels=self.labels)
 
     def collect(self) -> Iterator[Metric]:
-        """In whatever thread: the copy is one step."""
+        """In whatever thread: a dictionary is copied in one step, as its items are not."""
         family = CounterMetricFamily(self.name, self.meaning, labels=self.labels)
-        for labels, count in list(self._counts.items()):
+        for labels, count in self._counts.copy().items():
             family.add_metric(list(map(str, labels)), count)
         yield family
 
@@ -48,7 +48,7 @@ class Histogram(Collector):
     ) -> None:
         self.name, self.meaning, self.labels = name, meaning, labels
         self._bounds = bounds
-        self._ends = [*map(str, bounds), "+Inf"]
+        self._ends = [*map(str, bounds), "+Inf"]  # as prometheus-client writes them, below a million
         self._seen: dict[tuple[Label, ...], tuple[list[int], list[float]]] = {}
         registry.register(self)
 
@@ -65,7 +65,7 @@ class Histogram(Collector):
 
     def collect(self) -> Iterator[Metric]:
         family = HistogramMetricFamily(self.name, self.meaning, labels=self.labels)
-        for labels, (buckets, total) in list(self._seen.items()):
+        for labels, (buckets, total) in self._seen.copy().items():
             ends = zip(self._ends, accumulate(list(buckets)), strict=True)
             family.add_metric(list(map(str, labels)), [(end, float(count)) for end, count in ends], total[0])
         yield family

@@ -73,7 +73,8 @@ class _LineWriter:
                 return
             self._lines.append(line)  # joined when they are written: a buffer that grows is copied over and over
             self._size += len(line) + 1
-        if self._awaited is not None and not self._awaited.is_closed():
+        awaited = self._awaited  # once: another thread may change it
+        if awaited is not None and not awaited.is_closed():
             return  # a turn is to come, and takes these along
         try:
             loop = asyncio.get_running_loop()
@@ -206,8 +207,8 @@ def _lean_logger(least: int) -> type[structlog.BoundLoggerBase]:
 
     def method(name: str) -> Callable[..., None]:
         def write(self: Any, event: str, **fields: Any) -> None:
-            time = rfc3339(time_ns() // 1_000_000)
-            line = {"timestamp": time, "level": name, **self._context, **fields, "event": event}
+            now = rfc3339(time_ns() // 1_000_000)
+            line = {"timestamp": now, "level": name, **self._context, **fields, "event": event}
             self._logger.msg(orjson.dumps(line, default=str))
 
         return write if getattr(logging, name.upper()) >= least else lambda self, event, **fields: None
@@ -224,7 +225,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _LAG = (0.01, 0.05, 0.25, 1.0, 5.0, 30.0, 120.0, 600.0, 3600.0, 21600.0, 86400.0)
 
 
-AttemptMetrics = Callable[[State, str, float, Sequence[float]], None]
+AttemptMetrics = Callable[[Sequence[tuple[State, float]], str, float], None]
 
 
 class Metrics:
@@ -272,12 +273,12 @@ class Metrics:
         )  # fmt: skip
         self.inflight_bytes = Gauge("wagw_inflight_body_bytes", "Bytes of request bodies in memory.", registry=registry)
         self.attempts = Counter(
-            "wagw_attempts", "Attempts to deliver, by what came of them.",
+            "wagw_attempts", "Attempts to deliver an event, by what came of them; each event of a batch counts.",
             ["tenant", "destination", "outcome", "reason"], registry=registry,
         )  # fmt: skip
         self.attempt_seconds = Histogram(
-            "wagw_attempt_duration_seconds", "How long an attempt took.", ["tenant", "destination"],
-            _SECONDS, registry=registry,
+            "wagw_attempt_duration_seconds", "How long a request took, with one event or a batch.",
+            ["tenant", "destination"], _SECONDS, registry=registry,
         )  # fmt: skip
         self.lag_seconds = Histogram(
             "wagw_delivery_lag_seconds", "From receipt to delivery.", ["tenant", "destination"], _LAG,
@@ -319,13 +320,13 @@ class Metrics:
         )  # fmt: skip
 
     def attempts_of(self, tenant: str, destination: str) -> AttemptMetrics:
-        """Record an attempt at one destination; `lags_s` has the age of each event in it."""
+        """Record an attempt at one destination: what came of each event in it, and the event's age."""
 
-        def record(state: State, reason: str, took_s: float, lags_s: Sequence[float]) -> None:
-            self.attempts.add(tenant, destination, state.word, reason, amount=len(lags_s))
+        def record(events: Sequence[tuple[State, float]], reason: str, took_s: float) -> None:
             self.attempt_seconds.observe(took_s, tenant, destination)
-            if state is State.DELIVERED:
-                for lag_s in lags_s:
+            for state, lag_s in events:
+                self.attempts.add(tenant, destination, state.word, reason)
+                if state is State.DELIVERED:
                     self.lag_seconds.observe(lag_s, tenant, destination)
 
         return record

@@ -251,6 +251,19 @@ async def test_a_run_misses_what_it_gave_up_itself(tmp_path: Path) -> None:
         assert w.downstream.gaps == []
 
 
+async def test_one_that_dies_beside_its_lane_is_told_by_the_next(tmp_path: Path) -> None:
+    async with world(tmp_path, lane_hold=5.0, waits=(8.0,), give_up_after=20.0) as w:
+        w.downstream.always = lambda number: REFUSED if number == 1 else None
+        await w.append((1, 7))
+        while w.reports[-1:] != [(1, State.DEAD)]:
+            assert w.clock.steady_ms() < NOW_MS + 60_000
+            await w.pass_time(8)
+        assert (1, State.BESIDE) in w.reports
+        await w.append((2, 7), (3, 7))
+        await w.quiet()
+        assert w.downstream.gaps == [2]
+
+
 async def test_what_others_have_told_is_not_told_again(tmp_path: Path) -> None:
     async with world(tmp_path, give_up_after=1.0) as w:
         w.downstream.answers[1] = [REFUSED]

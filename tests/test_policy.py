@@ -9,7 +9,6 @@ import pytest
 from gateway.delivering.policy import (
     Dead,
     Decision,
-    Delivered,
     Outcome,
     Retry,
     Rules,
@@ -20,6 +19,7 @@ from gateway.delivering.policy import (
     judge,
     reason,
     retry_after_s,
+    succeeded,
 )
 from gateway.store.base import Delivery, State, StoredEvent
 
@@ -35,8 +35,13 @@ def decision(outcome: Outcome, attempts: int = 1, tried_s: float = 0.0, dice: fl
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
-def test_every_2xx_is_delivered(status: int) -> None:
-    assert decision(Outcome(status)) == Delivered()
+def test_every_2xx_is_a_success(status: int) -> None:
+    assert succeeded(Outcome(status))
+
+
+@pytest.mark.parametrize("status", [None, 100, 199, 300, 304, 404, 500])
+def test_nothing_else_is(status: int | None) -> None:
+    assert not succeeded(Outcome(status))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from gateway.store import sqlite_file
+from gateway.store import gathering, sqlite_file
 from gateway.store.base import (
     ALL_SHARDS,
     Appended,
@@ -429,6 +429,26 @@ async def test_numbers_that_another_process_took_are_not_given_again(tmp_path: P
     [found] = (await store.queued(destination, later.event.seq - 1, 10)).deliveries
     assert found.event.id == event(4).id
     await store.close()
+
+
+async def test_what_is_appended_while_the_store_closes_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await opened(tmp_path / "store.db")
+    source, destination = await registered(store)
+    flush, late = store.flush, []
+
+    async def flush_late() -> None:
+        await flush()
+        late.append(asyncio.ensure_future(store.append(submission(source, [event(1)], (destination,)))))
+
+    monkeypatch.setattr(store, "flush", flush_late)
+    monkeypatch.setattr(gathering, "QUIET_TURNS", 1_000_000)
+    monkeypatch.setattr(gathering, "LIMIT_S", 3600.0)
+    await store.close()
+    assert (await asyncio.wait_for(late[0], 10)).stored == [True]
+    with pytest.raises(StoreUnavailable):
+        await store.append(submission(source, [event(2)], (destination,)))
 
 
 async def test_a_commit_waits_for_that_of_another_process(tmp_path: Path) -> None:

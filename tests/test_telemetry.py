@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import select
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import orjson
 import pytest
 
-from gateway.telemetry import _Bridge, _LineWriter
-from tests.support import until
+from gateway.delivering.engine import _Reporter
+from gateway.delivering.policy import Outcome
+from gateway.store.base import Delivery, State, StoredEvent
+from gateway.telemetry import Metrics, _Bridge, _LineWriter
+from tests.support import NOW_MS, FakeClock, until
 
 
 class Pipe:
@@ -168,3 +174,26 @@ def test_texts_that_differ_each_time_do_not_pile_up() -> None:
     for number in range(5_000):
         logger.error(f"object {number}")
     assert len(bridge._written) <= bridge.PATTERNS
+
+
+def stored(number: int) -> StoredEvent:
+    return StoredEvent(number, number.to_bytes(16, "big"), 1, "t", NOW_MS, False, "", b"{}", b"{}", 1)
+
+
+def test_attempts_are_told_once_a_request_in_lines_that_are_not_torn() -> None:
+    lines: list[dict[str, Any]] = []
+    log: Any = SimpleNamespace(info=lambda name, **fields: lines.append({"event": name, **fields}))
+    crm: Any = SimpleNamespace(tenant="acme", name="crm")
+    metrics, clock = Metrics(), FakeClock()
+    report = _Reporter(crm, clock, log, metrics)
+    some = [Delivery(stored(number), 1, number) for number in range(123)]
+    report([(one, State.DELIVERED) for one in some[:120]] + [(some[120], State.DEAD)], Outcome(200, took_s=0.25))
+    assert [(line["outcome"], line.get("events", 1)) for line in lines] == [
+        ("delivered", 50), ("delivered", 50), ("delivered", 20), ("dead", 1),
+    ]  # fmt: skip
+    assert [id_ for line in lines[:3] for id_ in line["event_ids"]] == [one.event.id.hex() for one in some[:120]]
+    assert lines[3]["event_id"] == some[120].event.id.hex()
+    assert max(len(orjson.dumps(line)) for line in lines) < select.PIPE_BUF - 500
+    seen = {sample.name: sample.value for family in metrics.registry.collect() for sample in family.samples}
+    assert seen["wagw_attempt_duration_seconds_count"] == 1
+    assert seen["wagw_delivery_lag_seconds_count"] == 120

@@ -30,7 +30,8 @@ class Refused(Exception):
 
 
 class Budget:
-    """Bytes of request bodies that may be in memory at one time. What a part of it holds, the whole holds too."""
+    """Bytes of request bodies that may be in memory at one time. What a part of it holds, the whole holds too; a part
+    has no parts."""
 
     __slots__ = ("_whole", "limit", "used")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -312,8 +312,12 @@ class _Sender:
         return all(self._store.holds(self._number, lane) for lane in lanes)
 
 
+LOGGED = 50
+"""Events in one log line: longer lines could be torn where workers share a pipe."""
+
+
 class _Reporter:
-    """One log line an attempt, and its metrics; a line each where its events fare differently."""
+    """One log line an attempt, and its metrics; further lines where its events are many, or fare differently."""
 
     def __init__(self, destination: Destination, clock: Clock, log: Log, metrics: Metrics) -> None:
         self._tenant = destination.tenant
@@ -324,12 +328,10 @@ class _Reporter:
 
     def __call__(self, settled: Sequence[tuple[Delivery, State]], outcome: Outcome) -> None:
         word, now_ms = reason(outcome), self._clock.now_ms()
-        by_state: dict[State, list[Delivery]] = {}
-        for delivery, state in settled:
-            by_state.setdefault(state, []).append(delivery)
-        for state, deliveries in by_state.items():
-            lags_s = [(now_ms - delivery.event.received_ms) / 1000 for delivery in deliveries]
-            self._attempt(state, word, outcome.took_s, lags_s)
+        lags_ms = [now_ms - delivery.event.received_ms for delivery, _ in settled]
+        came = [(state, lag_ms / 1000) for (_, state), lag_ms in zip(settled, lags_ms, strict=True)]
+        self._attempt(came, word, outcome.took_s)
+        for state, deliveries in _lines(settled):
             self._log.info(
                 "attempt",
                 tenant=self._tenant,
@@ -339,8 +341,15 @@ class _Reporter:
                 reason=word,
                 status=outcome.status,
                 latency_ms=round(outcome.took_s * 1000, 1),
-                lag_ms=round(max(lags_s) * 1000),
+                lag_ms=max(lags_ms),
             )
+
+
+def _lines(settled: Sequence[tuple[Delivery, State]]) -> Iterator[tuple[State, list[Delivery]]]:
+    for state in dict.fromkeys(state for _, state in settled):
+        deliveries = [delivery for delivery, its_state in settled if its_state is state]
+        for start in range(0, len(deliveries), LOGGED):
+            yield state, deliveries[start : start + LOGGED]
 
 
 def _named(deliveries: Sequence[Delivery]) -> dict[str, Any]:

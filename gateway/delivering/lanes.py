@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from gateway.store.base import Delivery, State
 
 MAX_GAPS = 10_000
-"""Of a destination, in one process: with more of them, what is given up is not told."""
+"""In memory, of a queue."""
 
 
 class Lane:
@@ -46,35 +46,37 @@ class Lane:
 
 
 class Gaps:
-    """Lanes whose last delivery was given up: the next one tells it. The store has the same ones."""
+    """Lanes whose last delivery was given up: the next one tells it. The store has the same ones, and more."""
 
     __slots__ = ("_lanes",)
 
     def __init__(self) -> None:
-        self._lanes: set[int] = set()
+        self._lanes: dict[int, None] = {}
 
     def add(self, lane_ids: Iterable[int]) -> None:
-        """As they were left."""
-        self._lanes.update(lane_ids)
+        """The latest stand last. With too many of them the oldest are forgotten."""
+        for lane_id in lane_ids:
+            self._lanes.pop(lane_id, None)
+            self._lanes[lane_id] = None
+        while len(self._lanes) > MAX_GAPS:
+            del self._lanes[next(iter(self._lanes))]
 
     def note(self, delivery: Delivery, state: State, *, ordered: bool) -> bool:
-        """What became of a delivery: whether its lane's gap begins with it, or is told by it.
+        """What became of a delivery: whether a gap of its lane begins with it, or was told by it.
 
-        Without order nobody comes after it. What was beside its lane was missing for those that came meanwhile.
+        Without order nobody comes after it. One beside its lane tells nothing: it comes after those that do.
         """
         lane = delivery.lane
-        if delivery.state is State.BESIDE:
-            return False
-        if state is State.DEAD and ordered and (lane in self._lanes or len(self._lanes) < MAX_GAPS):
-            self._lanes.add(lane)
+        if state is State.DEAD and ordered:
+            self.add((lane,))
             return True
-        if state is State.DELIVERED and lane in self._lanes:
-            self._lanes.remove(lane)
+        if state is State.DELIVERED and lane in self._lanes and delivery.state is not State.BESIDE:
+            del self._lanes[lane]
             return True
         return False
 
     def forget(self, concerned: Callable[[int], bool]) -> None:
-        self._lanes = {lane_id for lane_id in self._lanes if not concerned(lane_id)}
+        self._lanes = {lane_id: None for lane_id in self._lanes if not concerned(lane_id)}
 
     def __contains__(self, lane_id: int) -> bool:
         return lane_id in self._lanes

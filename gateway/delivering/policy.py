@@ -47,10 +47,6 @@ class Schedule:
         return self.waits[min(1, len(self.waits) - 1)]
 
 
-class Delivered(NamedTuple):
-    pass
-
-
 class Retry(NamedTuple):
     due_ms: int
 
@@ -59,7 +55,7 @@ class Dead(NamedTuple):
     pass
 
 
-Decision = Delivered | Retry | Dead
+Decision = Retry | Dead
 
 
 def succeeded(outcome: Outcome) -> bool:
@@ -97,9 +93,8 @@ def decide(
     schedule: Schedule,
     dice: Callable[[], float],
 ) -> Decision:
-    """`attempts` includes the one just made; `dice` gives numbers in [0, 1). `tried_for_ms` leaves idle time out."""
-    if succeeded(outcome):
-        return Delivered()
+    """After an attempt that failed. `attempts` includes it; `dice` gives numbers in [0, 1). `tried_for_ms` leaves idle
+    time out."""
     base = schedule.wait(attempts)
     if outcome.error == "timeout" or outcome.status in SLOW_STATUSES:
         base = max(base, schedule.second)
@@ -170,7 +165,7 @@ class Verdict(NamedTuple):
 
 
 DONE = Verdict(State.DELIVERED, 0, 0)
-"""Of what went well: there is nothing to judge."""
+"""After one that succeeded."""
 
 
 def judge(
@@ -183,7 +178,7 @@ def judge(
     destination_fails: bool,
     dice: Callable[[], float],
 ) -> Verdict:
-    """A failed head holds its lane, or is retried beside it; what is beside a lane stays there.
+    """After an attempt that failed: a head holds its lane, or is retried beside it; what is beside a lane stays there.
 
     `tried_ms` is the time on the destination's own clock, which stands still while it is idle.
     """
@@ -193,8 +188,6 @@ def judge(
     decision = decide(
         outcome, attempts=attempts, tried_for_ms=tried_for_ms, now_ms=now_ms, schedule=rules.schedule, dice=dice
     )
-    if isinstance(decision, Delivered):
-        return Verdict(State.DELIVERED, 0, tried_since_ms)
     if isinstance(decision, Dead):
         return Verdict(State.DEAD, 0, tried_since_ms)
     holds = delivery.state is not State.BESIDE and holds_on(

@@ -279,7 +279,8 @@ class DestinationQueue:
             if not well:  # what comes after it in its lane is not sent, or failed together with it: it waits
                 self._memory.give_back(delivery.lane, load.leave_out(delivery.lane))
             settled.append((delivery, self._settle(delivery, outcome, now_ms, tried_ms, well)))
-        self._report(settled, outcome)
+        if settled:
+            self._report(settled, outcome)
 
     def _settle(self, delivery: Delivery, outcome: Outcome, now_ms: int, tried_ms: int, well: bool) -> State:
         state, due_ms, tried_since_ms = DONE if well else judge(

@@ -99,7 +99,7 @@ WAITING_LANES = f"""
 SELECT u.destination, f.lane FROM unnest($1::integer[]) AS u(destination)
 CROSS JOIN LATERAL ({_skip("state = 2 AND destination = u.destination", "lane")}) AS f
 """  # noqa: S608
-GAPS = "SELECT destination, lane FROM gaps WHERE $1::integer IS NULL OR destination = $1"
+GAPS = "SELECT destination, lane FROM gaps WHERE $1::integer IS NULL OR destination = $1 ORDER BY since_ms"
 RETRIED = """
 SELECT destination, shard, lane, event, tried_since_ms, state, due_ms FROM deliveries
 WHERE state IN (1, 3) AND ($1::integer IS NULL OR destination = $1) AND shard = ANY($2::smallint[])

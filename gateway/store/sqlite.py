@@ -84,6 +84,7 @@ class SqliteStore:
         with contextlib.suppress(StoreUnavailable):
             await self.flush()
         self._open = False
+        self._appends.flush()  # what came meanwhile
         await asyncio.to_thread(self._worker.stop)
         self._database.close()
         self._file.unlock()
@@ -213,7 +214,7 @@ class SqliteStore:
         return await asyncio.to_thread(sqlite_ledger.look, self._file.path, read)
 
     def _send_appends(self, appends: list[Append]) -> None:
-        self._send_settlements()  # they go in the same commit
+        self._send_settlements()  # they share the commit, most likely
         self._worker.put(appends)
 
     def _send_soon(self) -> None:

@@ -27,6 +27,9 @@ SELECT value FROM found WHERE value IS NOT NULL
 _QUEUED = _DISTINCT.format(column="destination", condition="state = 0")
 _RETRIED = _DISTINCT.format(column="destination", condition="state IN (1, 3)")
 _WAITED = _DISTINCT.format(column="destination", condition="state = 2")
+_GAPS = """
+SELECT destination, lane FROM gaps WHERE :destination IS NULL OR destination = :destination ORDER BY since_ms
+"""
 _WAITING_LANES = _DISTINCT.format(column="lane", condition="destination = :destination AND state = 2")
 
 
@@ -87,7 +90,7 @@ class Reader:
         retried = {row[0] for row in self._database.execute(_RETRIED)}
         waited = {row[0] for row in self._database.execute(_WAITED)}
         gaps: dict[int, list[int]] = {}
-        for number, lane in self._database.execute("SELECT destination, lane FROM gaps"):
+        for number, lane in self._database.execute(_GAPS, {"destination": destination}):
             gaps.setdefault(number, []).append(lane)
         found = queued | retried | waited | gaps.keys()
         return {

@@ -24,7 +24,7 @@ from gateway.store.sqlite_write import Writer
 T = TypeVar("T")
 
 BATCH = 256
-"""With so many operations, a transaction takes no more of them."""
+"""Once a transaction has so many operations, the next ones wait for another."""
 IDLE_S = 0.5
 """How often an idle thread tries refused settlements again, and looks whether another process committed something."""
 NEWS_S = 0.1
@@ -94,7 +94,7 @@ class Worker:
         self._thread.start()
 
     def put(self, operations: Sequence[Operation]) -> None:
-        """They go into one transaction."""
+        """Those that write go into one transaction."""
         self._operations.put(operations)
 
     def stop(self) -> None:
