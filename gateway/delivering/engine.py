@@ -329,8 +329,8 @@ class _Reporter:
     def __call__(self, settled: Sequence[tuple[Delivery, State]], outcome: Outcome) -> None:
         word, now_ms = reason(outcome), self._clock.now_ms()
         lags_ms = [now_ms - delivery.event.received_ms for delivery, _ in settled]
-        came = [(state, lag_ms / 1000) for (_, state), lag_ms in zip(settled, lags_ms, strict=True)]
-        self._attempt(came, word, outcome.took_s)
+        events = [(state, lag_ms / 1000) for (_, state), lag_ms in zip(settled, lags_ms, strict=True)]
+        self._attempt(events, word, outcome.took_s)
         for state, deliveries in _lines(settled):
             self._log.info(
                 "attempt",
@@ -346,6 +346,7 @@ class _Reporter:
 
 
 def _lines(settled: Sequence[tuple[Delivery, State]]) -> Iterator[tuple[State, list[Delivery]]]:
+    """The deliveries of each line, and what became of them."""
     for state in dict.fromkeys(state for _, state in settled):
         deliveries = [delivery for delivery, its_state in settled if its_state is state]
         for start in range(0, len(deliveries), LOGGED):

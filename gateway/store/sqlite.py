@@ -112,7 +112,7 @@ class SqliteStore:
     async def flush(self) -> None:
         self._check_open()
         future: asyncio.Future[None] = self._loop.create_future()
-        self._send_settlements(future)
+        self._worker.put(self._take_settlements(future))
         await future
 
     @property
@@ -204,8 +204,7 @@ class SqliteStore:
     async def _call(self, work: Callable[[], T], *, writes: bool = False) -> T:
         self._check_open()
         future: asyncio.Future[T] = self._loop.create_future()
-        self._send_settlements()
-        self._worker.put([Call(work, future, writes)])
+        self._worker.put([*self._take_settlements(), Call(work, future, writes)])
         return await future
 
     async def _look(self, read: Callable[[sqlite3.Connection], T]) -> T:
@@ -214,20 +213,26 @@ class SqliteStore:
         return await asyncio.to_thread(sqlite_ledger.look, self._file.path, read)
 
     def _send_appends(self, appends: list[Append]) -> None:
-        self._send_settlements()  # they share the commit, most likely
-        self._worker.put(appends)
+        self._worker.put([*self._take_settlements(), *appends])
 
     def _send_soon(self) -> None:
         if self._flush_handle is None:
             self._flush_handle = self._loop.call_later(SETTLE_AFTER_S, self._send_settlements)
 
-    def _send_settlements(self, future: asyncio.Future[None] | None = None) -> None:
+    def _send_settlements(self) -> None:
+        if settle := self._take_settlements():
+            self._worker.put(settle)
+
+    def _take_settlements(self, future: asyncio.Future[None] | None = None) -> list[Settle]:
+        """What has been settled since, if anything has, or somebody waits for it."""
         if self._flush_handle is not None:
             self._flush_handle.cancel()
             self._flush_handle = None
-        if self._settlements or self._waits or future is not None:
-            self._worker.put([Settle(self._settlements, self._waits, future)])
-            self._settlements, self._waits = [], []
+        if not (self._settlements or self._waits or future is not None):
+            return []
+        settle = Settle(self._settlements, self._waits, future)
+        self._settlements, self._waits = [], []
+        return [settle]
 
     def _report(self, turn: Turn) -> None:
         """In the thread."""
