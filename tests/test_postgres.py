@@ -38,6 +38,7 @@ from gateway.store.base import (
 from gateway.store.ledger import Cutoffs
 from gateway.store.postgres import PostgresStore
 from gateway.store.postgres_queued import Probe, Queued, Row, mask_of
+from gateway.store.postgres_read import SMALL, SMALL_BYTES
 from gateway.store.postgres_schema import place_of, prepare, schema_version
 from gateway.store.session import open_session
 from tests.listening import attended, numbers
@@ -259,6 +260,31 @@ async def test_a_page_of_many_destinations_is_one_statement(open_store: Open) ->
             assert next_page
             given[destination] += numbers(next_page)
     assert all(found == list(range(8)) for found in given.values())
+
+
+async def test_what_another_process_committed_is_read_whole(open_store: Open) -> None:
+    """Some events come with the rows, those that are large or many are read after them, and own ones are at hand."""
+    one, two = [await open_store("postgres") for _ in range(2)]
+    source, _ = await registered(one)
+    destinations = await one.register_destinations([DestinationRow("acme", f"d{n}") for n in range(2)])
+    await attended(one)
+    events = [event(n, lane=n % 7) for n in range(2 * SMALL)]
+    for large in events[3::50]:
+        large.data = b"x" * (SMALL_BYTES + 1)
+    await two.append(submission(source, events[:-5], tuple(destinations), body=b"[0]"))
+    await one.append(submission(source, events[-5:], tuple(destinations), body=b"[1]"))
+    await one.backlog(ALL_SHARDS)
+    pages = await asyncio.gather(*(one.queued(number, 0, 1000) for number in destinations))
+    for number, page in zip(destinations, pages, strict=True):
+        assert not page.more
+        found = [(delivery.lane, delivery.event) for delivery in page.deliveries]
+        assert {delivery.destination for delivery in page.deliveries} == {number}
+        assert [(lane, stored.id, stored.head, stored.data) for lane, stored in found] == [
+            (event.lane, event.id, event.head, event.data) for event in events
+        ]
+        assert {stored.received_ms for _, stored in found} == {NOW_MS}
+        bodies = [await one.body(receipt) for receipt in {stored.receipt for _, stored in found}]
+        assert sorted(bodies) == [b"[0]", b"[1]"]
 
 
 async def test_notices_carry_new_deliveries_to_who_delivers_them(open_store: Open) -> None:

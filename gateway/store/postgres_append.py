@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from gateway.store.base import Appended, Delivery, StoreUnavailable, Submission
 from gateway.store.gathering import Gathering
-from gateway.store.postgres_link import BY_HASH, Link, Links
+from gateway.store.postgres_link import BY_HASH, ONE_PLAN, Link, Links
 from gateway.store.postgres_write import Batch
 
 WRITERS = 2
@@ -29,7 +29,7 @@ class Appender:
 
     def __init__(self, links: Links, committed: Callable[[list[Delivery]], None]) -> None:
         # The server gives up first: then it is certain that nothing was stored
-        settings = {**BY_HASH, "work_mem": "'64MB'", "statement_timeout": "'4s'"}
+        settings = {**BY_HASH, **ONE_PLAN, "work_mem": "'64MB'", "statement_timeout": "'4s'"}
         self._links = [Link(links, settings) for _ in range(WRITERS)]
         self._committed = committed
         self._queue: deque[_Item] = deque()

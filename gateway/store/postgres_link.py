@@ -74,6 +74,9 @@ BY_INDEX = {"enable_hashjoin": "'off'", "enable_mergejoin": "'off'"}
 """For what looks up a few rows of large tables."""
 BY_HASH = {"enable_nestloop": "'off'"}
 """For what joins the rows of a statement with one another."""
+ONE_PLAN = {"plan_cache_mode": "'force_generic_plan'"}
+"""For statements that are planned alike whatever they are given; PostgreSQL would make a new plan each time, since it
+takes the lengths of arrays for what matters."""
 
 
 def driver() -> Any:

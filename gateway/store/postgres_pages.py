@@ -13,6 +13,9 @@ from gateway.store.postgres_queued import Ask, Probe, Queued, Row
 
 AT_ONCE = 64
 """Destinations that are asked for in one statement."""
+PACE_S = 0.01
+"""From one statement to the next, where the last one left nothing behind: what is committed meanwhile, here and by
+others, comes in one."""
 
 
 class _Request(NamedTuple):
@@ -48,12 +51,18 @@ class Pages:
             return await future
 
     async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        not_before_s = 0.0
         while True:
             await self._wake.wait()
+            if (early_s := not_before_s - loop.time()) > 0:
+                await asyncio.sleep(early_s)
+            not_before_s = loop.time() + PACE_S
             requests, self._requests = self._next()
             if not self._requests:
                 self._wake.clear()
-            await self._answer(requests)
+            if await self._answer(requests):
+                not_before_s = 0.0
 
     def _next(self) -> tuple[list[_Request], list[_Request]]:
         """Those of the next statement, one for a destination; and the rest."""
@@ -68,7 +77,8 @@ class Pages:
                 rest.append(request)
         return list(chosen.values()), rest
 
-    async def _answer(self, requests: Sequence[_Request]) -> None:
+    async def _answer(self, requests: Sequence[_Request]) -> bool:
+        """Whether there may be more than there was room for."""
         probes: list[Probe] = []
         asked: list[_Request] = []
         for request in requests:
@@ -79,7 +89,7 @@ class Pages:
                 probes.append(probe)
                 asked.append(request)
         if not probes:
-            return
+            return True
         try:
             found, events = await self._pool.run(lambda connection: self._read(connection, probes))
         except BaseException as error:
@@ -88,21 +98,25 @@ class Pages:
             self._refuse(asked, f"{error}")
             if not isinstance(error, Exception):
                 raise
-            return
+            return False
         for request, probe in zip(asked, probes, strict=True):
             self._give(request, probe, found[probe.destination], events)
+        return any(len(found[probe.destination]) >= min(probe.wanted, probe.each) for probe in probes)
 
     async def _read(
         self, connection: Connection, probes: Sequence[Probe]
     ) -> tuple[dict[int, list[Row]], dict[int, StoredEvent]]:
-        given = [(probe.destination, list(self._queued.given(probe.destination))) for probe in probes]
-        found = await postgres_read.probe(connection, probes, given)
+        queued = self._queued
+        given = [(probe.destination, list(queued.given(probe.destination))) for probe in probes]
+        found, loaded = await postgres_read.probe(connection, probes, given, queued.fresh_events())
         unknown: dict[int, None] = {}
         for probe in probes:
             for row in found[probe.destination][: probe.wanted]:
-                if self._queued.fresh(row.destination, row.event) is None:
+                if row.event not in loaded and queued.fresh(row.destination, row.event) is None:
                     unknown[row.event] = None
-        return found, await postgres_read.events(connection, list(unknown)) if unknown else {}
+        if unknown:
+            loaded |= await postgres_read.events(connection, list(unknown))
+        return found, loaded
 
     def _give(self, request: _Request, probe: Probe, rows: Sequence[Row], events: dict[int, StoredEvent]) -> None:
         if request.future.done():

@@ -217,6 +217,9 @@ class Queued:
     def fresh(self, destination: int, event: int) -> Delivery | None:
         return self._fresh.get((destination, event))
 
+    def fresh_events(self) -> list[int]:
+        return [event for _, event in self._fresh]
+
     def take_fresh(self, destination: int, event: int) -> None:
         delivery = self._fresh.pop((destination, event), None)
         if delivery is not None:

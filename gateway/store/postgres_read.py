@@ -9,8 +9,9 @@ from gateway.store.base import PAGE_BYTES, Backlog, Delivery, HeldLane, Page, St
 from gateway.store.postgres_link import Connection
 from gateway.store.postgres_queued import Probe, Row
 
+_EVENT = "e.seq, e.id, e.revision, e.type, r.received_ms, e.partial, e.pointer, e.head, e.data, e.receipt"
 _BOUNDED = """
-SELECT {columns}, e.seq, e.id, e.revision, e.type, r.received_ms, e.partial, e.pointer, e.head, e.data, e.receipt
+SELECT {columns}, {event}
 FROM (
     SELECT f.*, coalesce(sum(octet_length(s.head) + octet_length(s.data)) OVER (
         ORDER BY f.ord ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
@@ -30,7 +31,7 @@ def _deliveries(condition: str, order: str) -> str:
         f"SELECT row_number() OVER (ORDER BY {order}, event) AS ord, found.* FROM (SELECT event, destination, lane, "  # noqa: S608
         f"state, attempts, tried_since_ms, due_ms FROM deliveries WHERE {condition}) AS found"
     )
-    return _BOUNDED.format(columns=_DELIVERY, found=found, page_bytes=PAGE_BYTES)
+    return _BOUNDED.format(columns=_DELIVERY, event=_EVENT, found=found, page_bytes=PAGE_BYTES)
 
 
 WAITING = _deliveries("destination = $1 AND state = 2 AND lane = $2 ORDER BY event LIMIT $3", "event")
@@ -43,7 +44,7 @@ SELECT row_number() OVER (ORDER BY due_ms, event) AS ord, found.* FROM (
         WHERE destination = $1 AND shard = s.shard AND state IN (1, 3) AND due_ms <= $2 ORDER BY due_ms LIMIT $4
     ) AS d ORDER BY d.due_ms LIMIT $5
 ) AS found"""
-DUE = _BOUNDED.format(columns=_DELIVERY, found=_DUE_FOUND, page_bytes=PAGE_BYTES)
+DUE = _BOUNDED.format(columns=_DELIVERY, event=_EVENT, found=_DUE_FOUND, page_bytes=PAGE_BYTES)
 NEXT_DUE = """
 SELECT min(d.due_ms) FROM unnest($3::smallint[]) AS s(shard)
 CROSS JOIN LATERAL (
@@ -53,18 +54,27 @@ CROSS JOIN LATERAL (
 """
 DUE_ROWS = 4096
 
-PROBE = """
-SELECT q.destination, q.event, q.shard, q.lane, q.attempts, q.tried_since_ms
-FROM unnest($1::integer[], $2::smallint[], $3::integer[]) AS p(destination, shard, rows)
-CROSS JOIN LATERAL (
-    SELECT destination, event, shard, lane, attempts, tried_since_ms FROM deliveries
-    WHERE destination = p.destination AND shard = p.shard AND state = 0 ORDER BY event LIMIT p.rows
-) AS q
-WHERE (q.destination, q.event) NOT IN (SELECT * FROM unnest($4::integer[], $5::bigint[]))
-ORDER BY q.event
-"""
+SMALL, SMALL_BYTES = 64, 16 * 1024
+"""So many events come with the rows of a probe, if they are no larger: mostly all that others have just committed."""
+PROBE = f"""
+WITH found AS (
+    SELECT q.*, q.event <> ALL ($6::bigint[]) AND row_number() OVER (PARTITION BY q.event) = 1 AS wanted
+    FROM unnest($1::integer[], $2::smallint[], $3::integer[]) AS p(destination, shard, rows)
+    CROSS JOIN LATERAL (
+        SELECT destination, event, shard, lane, attempts, tried_since_ms FROM deliveries
+        WHERE destination = p.destination AND shard = p.shard AND state = 0 ORDER BY event LIMIT p.rows
+    ) AS q
+    WHERE (q.destination, q.event) NOT IN (SELECT * FROM unnest($4::integer[], $5::bigint[]))
+)
+SELECT f.destination, f.event, f.shard, f.lane, f.attempts, f.tried_since_ms, {_EVENT}
+FROM (SELECT *, count(*) FILTER (WHERE wanted) OVER (ORDER BY event ROWS UNBOUNDED PRECEDING) AS nth FROM found) AS f
+LEFT JOIN (events e JOIN receipts r ON r.seq = e.receipt) ON e.seq = f.event
+    AND f.wanted AND f.nth <= {SMALL} AND octet_length(e.head) + octet_length(e.data) <= {SMALL_BYTES}
+ORDER BY f.event
+"""  # noqa: S608
 EVENTS = _BOUNDED.format(
     columns="f.ord",
+    event=_EVENT,
     found="SELECT u.event, u.ord FROM unnest($1::bigint[]) WITH ORDINALITY AS u(event, ord)",
     page_bytes=PAGE_BYTES,
 )
@@ -106,6 +116,9 @@ WHERE state IN (1, 3) AND ($1::integer IS NULL OR destination = $1) AND shard = 
 """
 
 
+_ROW = len(Row._fields)
+
+
 def _event(row: Sequence[Any]) -> StoredEvent:
     return StoredEvent(*row)
 
@@ -131,14 +144,16 @@ async def due(
 
 
 async def probe(
-    connection: Connection, probes: Sequence[Probe], given: Iterable[tuple[int, Iterable[int]]]
-) -> dict[int, list[Row]]:
-    """What several probes find, by destination, in order; without what was given out."""
+    connection: Connection, probes: Sequence[Probe], given: Iterable[tuple[int, Iterable[int]]], known: Sequence[int]
+) -> tuple[dict[int, list[Row]], dict[int, StoredEvent]]:
+    """What several probes find, by destination, in order; without what was given out. With it come some of its events,
+    by number; none that is known."""
     places = [
         (one.destination, shard, limit) for one in probes for shard, limit in zip(one.shards, one.limits, strict=True)
     ]
     pairs = [(destination, event) for destination, events in given for event in events]
     found: dict[int, list[Row]] = {one.destination: [] for one in probes}
+    loaded: dict[int, StoredEvent] = {}
     for row in await connection.fetch(
         PROBE,
         [place[0] for place in places],
@@ -146,9 +161,12 @@ async def probe(
         [place[2] for place in places],
         [pair[0] for pair in pairs],
         [pair[1] for pair in pairs],
+        known,
     ):
-        found[row[0]].append(Row(*row))
-    return found
+        found[row[0]].append(Row(*row[:_ROW]))
+        if row[_ROW] is not None:
+            loaded[row[1]] = _event(row[_ROW:])
+    return found, loaded
 
 
 async def events(connection: Connection, numbers: Sequence[int]) -> dict[int, StoredEvent]:

@@ -14,7 +14,7 @@ from typing import Any
 from gateway.store.base import Settlement, State, StoreUnavailable
 from gateway.store.postgres_link import Connection, Link, end
 
-SETTLE_AFTER_S = 0.005
+SETTLE_AFTER_S = 0.02
 """Settlements wait this long for company; a crash meanwhile repeats those deliveries, with unchanged ids."""
 SETTLE_AT = 128
 BATCH = 1000
