@@ -59,9 +59,10 @@ class Pages:
                 await asyncio.sleep(early_s)
             not_before_s = loop.time() + PACE_S
             requests, self._requests = self._next()
-            if not self._requests:
+            all_taken = not self._requests
+            if all_taken:
                 self._wake.clear()
-            if await self._answer(requests):
+            if await self._answer(requests) or not all_taken:
                 not_before_s = 0.0
 
     def _next(self) -> tuple[list[_Request], list[_Request]]:
