@@ -58,8 +58,8 @@ class Admin:
         reasons = []
         if self._draining():
             reasons.append("stopping")
-        elif not await self._store.writable():
-            reasons.append("the store cannot be written")
+        elif refusal := await self._store.refusal():
+            reasons.append(f"nothing can be stored: {refusal}")
         return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
 
     async def _show_metrics(self, request: web.Request) -> web.Response:

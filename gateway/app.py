@@ -103,6 +103,7 @@ class Gateway:
         """
         limit_s = self.config.limits.shutdown
         self._log.info("stopping", in_flight=self._engine.active)
+        self._store.retire()
         try:
             await asyncio.gather(self._stop_accepting(limit_s), self._engine.stop(limit_s))
         finally:

@@ -17,6 +17,24 @@ class Mode(StrEnum):
     DISABLED = "disabled"
 
 
+class Order(StrEnum):
+    """What an operator says, by the names of the verbs."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    DISABLE = "disable"
+    ENABLE = "enable"
+
+
+_LEADS = {
+    Order.PAUSE: {Mode.ACTIVE: Mode.PAUSED},
+    Order.RESUME: {Mode.PAUSED: Mode.ACTIVE},
+    Order.DISABLE: {Mode.ACTIVE: Mode.DISABLED, Mode.PAUSED: Mode.DISABLED},
+    Order.ENABLE: {Mode.PAUSED: Mode.ACTIVE, Mode.DISABLED: Mode.ACTIVE},
+}
+"""From mode to mode; what is not here stays as it is. Out of disabled, by whomever, there is one way: enable."""
+
+
 @dataclass(frozen=True, slots=True)
 class Control:
     """`open_since_ms` is when the breaker opened, 0 while it is closed. Times are milliseconds since 1970 UTC.
@@ -48,6 +66,10 @@ class Control:
         if self.idle:
             idle_ms += max(0, now_ms - self.idle_since_ms)
         return now_ms - idle_ms
+
+    def told(self, order: Order, reason: str, now_ms: int) -> Control:
+        """After an operator's order; the same, where that changes nothing."""
+        return self.with_mode(_LEADS[order].get(self.mode, self.mode), reason, now_ms)
 
     def with_mode(self, mode: Mode, reason: str, now_ms: int) -> Control:
         if mode is self.mode:

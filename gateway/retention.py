@@ -5,13 +5,14 @@ Three things happen, in small steps with pauses between, so that accepting and d
 - By age: receipts older than `receipts` go, once all their deliveries are final.
 - By size: from nine tenths of `size` on the oldest that is done with goes, whatever its age, until there is room again.
   Where that does not help, everything left is still to be delivered: then tenants above their share are refused.
+  What comes in meanwhile is reckoned with: the faster it comes, the sooner the next look.
 - What is parked expires after the destination's `park_for`, where it has one.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
@@ -26,8 +27,12 @@ HIGH, LOW = 0.90, 0.85
 """Parts of `size`: above the first the oldest goes, until the second is reached."""
 LOOK_S = 5.0
 """How often the size is looked at."""
+SOON_S = 0.25
+"""How often at most, where nothing can go and all that comes in says that a look is due."""
+SHARE_OF_ROOM = 0.25
+"""What comes in is so much of the room when the next look is due: a small event takes thrice its bytes of the file."""
 ROUND_S = 60.0
-"""How often what has become too old is looked for, and again what can go where a round made no room."""
+"""How often what has become too old is looked for, and at least how often what can go, where there was nothing."""
 STEP = 200
 """Receipts that a step looks at: some milliseconds of the store's time."""
 IDLE_SHARE = 4.0
@@ -39,12 +44,13 @@ FIRST_STEP = 20
 
 class Judgement(NamedTuple):
     """What follows from a volume. `excess` is how many bytes have to go, once it is `tight`; `over` are tenants that
-    hold more than their share."""
+    hold more than their share; `room` is how many bytes there are up to the size."""
 
     excess: int = 0
     tight: bool = False
     exhausted: bool = False
     over: frozenset[str] = frozenset()
+    room: float = math.inf
 
 
 def by_age(rules: Rules, now_ms: int) -> Cutoffs:
@@ -56,16 +62,20 @@ def by_size(rules: Rules, now_ms: int) -> Cutoffs:
     return by_age(rules, now_ms)._replace(receipts_before_ms=now_ms + 1)
 
 
-def judge(rules: Rules, volume: Volume) -> Judgement:
-    """A tenant's part of the file is taken to be as its part of what is stored: indexes and gaps belong to all."""
+def judge(rules: Rules, volume: Volume, largest: int = 0) -> Judgement:
+    """A tenant's part of the file is taken to be as its part of what is stored: indexes and gaps belong to all.
+
+    There is to be room for the `largest` that came at once, twice over: of a small file that is more than a tenth.
+    """
     if rules.size is None:
         return Judgement()
     stored = sum(volume.tenants.values())
     part = volume.used_bytes / stored if stored else 0.0
     over = (tenant for tenant, size in volume.tenants.items() if size * part > rules.tenant_share * rules.size)
     used = volume.used_bytes
-    excess = max(0, used - int(LOW * rules.size))
-    return Judgement(excess, used >= HIGH * rules.size, used >= rules.size, frozenset(over))
+    high = min(HIGH * rules.size, max(rules.size - 2 * largest, rules.size / 2))
+    excess = max(0, used - int(high - (HIGH - LOW) * rules.size))
+    return Judgement(excess, used >= high, used >= rules.size, frozenset(over), rules.size - used)
 
 
 def step_for(excess: int, freed: int, receipts: int) -> int:
@@ -108,39 +118,64 @@ class Retention:
         self._log = log
         self._metrics = metrics
         self._pause = pause
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._soon = asyncio.Event()
+        self._incoming = self._largest = 0
+        self._room = math.inf
+        self._squeezed_s = -math.inf
+        self._rest_s = 0.0
+        self._stuck: tuple[float, int] | None = None
         self._refused: frozenset[str] = frozenset()
         self._refuses_all = False
 
-    def full(self, tenant: str) -> bool:
-        """Whether the tenant holds all of the store that it may, and none of it can go."""
-        return self._refuses_all or tenant in self._refused
+    def full(self, tenant: str, incoming: int) -> str | None:
+        """A word for why the tenant may store nothing more, while none of what is there can go; None where it may.
+
+        So many bytes are reckoned with, whatever becomes of them.
+        """
+        self._incoming += incoming
+        self._largest = max(self._largest, incoming)
+        if self._incoming > SHARE_OF_ROOM * self._room:
+            self._soon.set()
+        if self._refuses_all:
+            return "store_full"
+        return "tenant_over_quota" if tenant in self._refused else None
 
     def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._keep_times()), loop.create_task(self._keep_size())]
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _run(self) -> None:
-        next_round_s = next_squeeze_s = 0.0
+    async def _keep_times(self) -> None:
         while True:
-            now_s = self._clock.steady_ms() / 1000
-            try:
-                if now_s >= next_round_s:
-                    await self.keep_times()
-                    next_round_s = now_s + ROUND_S
-                if await self.look() and now_s >= next_squeeze_s:
-                    made_room = await self.make_room()
-                    next_squeeze_s = now_s + (0 if made_room else ROUND_S)
-            except StoreUnavailable:
-                pass  # who stores something is told; here there is time
-            except Exception as error:
-                self._log.error("retention_error", error=type(error).__name__, text=str(error))
-            await self._pause(LOOK_S)
+            await self._try(self.keep_times)
+            await self._pause(ROUND_S)
+
+    async def _keep_size(self) -> None:
+        """A task of its own: a round of what is too old may take minutes."""
+        while True:
+            await self._try(self.keep_size)
+            await self._until_next_look()
+
+    async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except StoreUnavailable:
+            pass  # who stores something is told; here there is time
+        except Exception as error:
+            self._log.error("retention_error", error=type(error).__name__, text=str(error))
+
+    async def _until_next_look(self) -> None:
+        waits = {asyncio.ensure_future(self._pause(LOOK_S)), asyncio.ensure_future(self._soon.wait())}
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
 
     async def keep_times(self) -> None:
         """One round: what is parked for too long expires, and what is old goes."""
@@ -152,17 +187,22 @@ class Retention:
             done, more = done.plus(step), step.more
         self._tell(done, "age")
 
+    async def keep_size(self) -> None:
+        """Look, and make room where it is needed; not again at once where nothing could go."""
+        rested = self._clock.steady_ms() / 1000 >= self._squeezed_s + self._rest_s
+        if await self.look() and not (rested and await self.make_room()):
+            await self._pause(SOON_S)
+
     async def look(self) -> bool:
         """Whether room has to be made."""
         judgement = await self._look()
-        self._refuses_all = judgement.exhausted
         if not judgement.tight:
             self._refuse(self._refused & judgement.over if judgement.excess else frozenset())
         return judgement.tight
 
     async def make_room(self) -> bool:
-        """The oldest goes. Whether that helped; otherwise those who hold too much are refused from now on."""
-        done = _Round()
+        """The oldest goes. Whether that helped; where nothing does, those who hold too much are refused from now on."""
+        done, began_s = _Round(), self._clock.steady_ms() / 1000
         cutoffs = by_size(self._rules, self._clock.now_ms())
         after, more, limit = 0, True, FIRST_STEP
         judgement = await self._look()
@@ -173,16 +213,20 @@ class Retention:
                 before, judgement = judgement.excess, await self._look()
                 limit = step_for(judgement.excess, before - judgement.excess, step.receipts)
         self._tell(done, "size")
-        if judgement.tight and not any(done) and await self._others_make_room(judgement):
+        self._squeezed_s = self._clock.steady_ms() / 1000
+        self._rest_s = min(ROUND_S, IDLE_SHARE * (self._squeezed_s - began_s)) if judgement.tight else 0.0
+        if not judgement.tight or any(done):
+            self._stuck = None
+        elif self._others_make_room(judgement.excess):
             return False
-        self._refuses_all = judgement.exhausted
         self._refuse(judgement.over if judgement.tight else frozenset())
         return not judgement.tight
 
-    async def _others_make_room(self, judgement: Judgement) -> bool:
-        """One process at a time prunes: whoever could not may have come second."""
-        await self._pause(LOOK_S)
-        return (await self._look()).excess < judgement.excess
+    def _others_make_room(self, excess: int) -> bool:
+        """One process at a time prunes: whoever could not may have come second. It has not, where that lasts."""
+        if self._stuck is None or excess < self._stuck[1]:
+            self._stuck = self._squeezed_s, excess
+        return self._squeezed_s - self._stuck[0] < LOOK_S
 
     async def _expire(self) -> int:
         """Of destinations that are paused or disabled, as long as they are: the store sees to that."""
@@ -204,9 +248,16 @@ class Retention:
         return step
 
     async def _look(self) -> Judgement:
+        self._incoming = 0
+        self._soon.clear()
         volume = await self._store.volume()
         self._metrics.used_bytes.set(volume.used_bytes)
-        return judge(self._rules, volume)
+        judgement = judge(self._rules, volume, self._largest)
+        self._room = judgement.room
+        if judgement.exhausted != self._refuses_all:
+            self._log.warning("store_full" if judgement.exhausted else "store_has_room", used_bytes=volume.used_bytes)
+            self._refuses_all = judgement.exhausted
+        return judgement
 
     def _refuse(self, tenants: frozenset[str]) -> None:
         if tenants != self._refused:

@@ -32,6 +32,12 @@ def number_of(delivery: Delivery) -> int:
     return int.from_bytes(delivery.event.id[4:], "big")
 
 
+async def given_away(engine: Engine, shards: frozenset[int]) -> None:
+    """The engine has given them all."""
+    given = [free async for free in engine.yielding(shards)]
+    assert sorted(shard for free in given for shard in free) == sorted(shards)
+
+
 class DirectEngine(Engine):
     """`send` gets what an attempt would send; `report` what came of each delivery. Both are told the queue's number."""
 

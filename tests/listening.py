@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import AsyncGenerator, Collection
 
 from gateway.store.base import Delivery, Store
 
@@ -20,6 +20,9 @@ class Listening:
         self.hints: list[int] = []
         self.yielded = asyncio.Event()
         self.yielded.set()
+        self.busy: frozenset[int] = frozenset()
+        self.current = True
+        self.errors: list[str | None] = []
 
     def committed(self, deliveries: list[Delivery]) -> None:
         raise AssertionError("others write here too")
@@ -36,17 +39,30 @@ class Listening:
         await self.store.backlog(shards)
         self.shards |= shards
 
-    async def yielding(self, shards: frozenset[int]) -> None:
+    async def yielding(self, shards: frozenset[int]) -> AsyncGenerator[frozenset[int], None]:
         self.told.append(("yielding", shards))
-        await self.yielded.wait()
-        self.shards -= shards
+        if free := shards - self.busy:
+            self.shards -= free
+            yield free
+        if late := shards & self.busy:
+            await self.yielded.wait()
+            self.shards -= late
+            yield late
+
+    @property
+    def on_its_way(self) -> frozenset[int]:
+        return self.busy
 
     def lost(self, shards: frozenset[int]) -> None:
         self.told.append(("lost", shards))
         self.shards -= shards
 
-    def replicas(self, count: int) -> None:
+    def replicas(self, count: int, *, current: bool) -> None:
         self.count = count
+        self.current = current
+
+    def reached(self, error: str | None) -> None:
+        self.errors.append(error)
 
 
 async def attended(store: Store) -> Listening:

@@ -113,4 +113,4 @@ async def test_what_is_known_without_the_store_is_shown_while_it_is_away(
     assert await scrape(url, "wagw_replicas", "wagw_ledger") == {"wagw_replicas": {(): 3}, "wagw_ledger": {}}
     async with aiohttp.ClientSession() as session, session.get(f"{url}/-/ready") as answer:
         assert answer.status == 503
-        assert (await answer.json())["reasons"] == ["the store cannot be written"]
+        assert (await answer.json())["reasons"] == ["nothing can be stored: the store is closed"]

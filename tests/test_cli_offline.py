@@ -178,14 +178,18 @@ def test_a_closed_stream_is_not_given_to_the_next_file(tmp_path: Path) -> None:
 
 def test_a_store_that_cannot_be_used_at_start_is_named(run: Any, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def serve(*_: object) -> None:
-        raise StoreUnavailable("database or disk is full")
+        raise StoreUnavailable("cannot write wa-gateway.db (database or disk is full): is the disk full?")
 
     monkeypatch.setattr("gateway.cli.run.serve", serve)
     monkeypatch.setattr("gateway.cli.run.configure_logging", lambda *_: None)
     config.write_text("tenants: {acme: {}}\n")
     outcome = run("run", "--config", config)
     assert outcome.code == 1
-    assert outcome.err.splitlines()[-1] == f"cannot use sqlite:{config.parent}/wa-gateway.db: database or disk is full"
+    said = "cannot write wa-gateway.db (database or disk is full): is the disk full?"
+    assert outcome.err.splitlines()[-1] == said
+    config.write_text("tenants: {acme: {}}\nstore: postgresql://gateway:hunter2@db/gateway\n")
+    outcome = run("run", "--config", config)
+    assert outcome.err.splitlines()[-1] == f"cannot use postgresql://gateway:***@db/gateway: {said}"
 
 
 def test_interrupt_is_quiet(monkeypatch: pytest.MonkeyPatch, run: Any) -> None:

@@ -320,6 +320,23 @@ def test_retention(tmp_path: Path) -> None:
     assert "config.yaml:1:65: retention.ids: Meta sends again for 7 days: events may come twice" in config.warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("retention", "said"),
+    [
+        ("{size: 16MiB}", "1:19: retention.size: a webhook may have 4 MiB, for which so small a store may have no "
+         "room: give 32MiB or more"),
+        ("{size: 32MiB}", None),
+        ("{receipts: 0s}", "1:23: retention.receipts: what is done with is gone within the hour: `replay`, `remap` and "
+         "`events show` will not find it"),
+        ("{receipts: 1h}", None),
+    ],
+)  # fmt: skip
+def test_what_is_kept_for_too_short_is_told(retention: str, said: str | None, tmp_path: Path) -> None:
+    source = "{a: {sources: {s: {provider: fake, api_key: k}}}}"
+    warnings = load(f"retention: {retention}\ntenants: {source}\n", tmp_path).warnings
+    assert [one for one in warnings if "retention" in one] == ([f"{tmp_path}/config.yaml:{said}"] if said else [])
+
+
 @pytest.mark.parametrize("key", ["store", "store_file"])
 def test_a_store_for_many(key: str, tmp_path: Path) -> None:
     url = "postgresql://gateway:hunter2@db/gateway"

@@ -17,7 +17,7 @@ from gateway.delivering import feed, queue
 from gateway.delivering.policy import Outcome
 from gateway.sending.forwarder import NotHeld
 from gateway.store.base import ALL_SHARDS, Run, State, StoreUnavailable, shard_of
-from tests.engines import BROKEN, OK, REFUSED, Downstream, World, world
+from tests.engines import BROKEN, OK, REFUSED, Downstream, World, given_away, world
 from tests.support import FakeClock, event, submission, until
 
 
@@ -237,6 +237,18 @@ async def test_pausing_finishes_what_is_on_its_way_and_forgets_the_rest(tmp_path
         assert w.downstream.gaps == [], "paused time is not tried time"
 
 
+async def test_what_was_held_is_due_when_the_operator_resumes(tmp_path: Path) -> None:
+    """The schedule knows nothing of what was mended meanwhile."""
+    async with world(tmp_path, waits=(3600.0,)) as w:
+        w.downstream.answers[1] = [BROKEN]
+        await w.append((1, 7), (2, 7))
+        await w.seen(1)
+        await change_mode(w, Mode.PAUSED)
+        await change_mode(w, Mode.ACTIVE)
+        await w.quiet()
+        assert delivered(w) == [1, 2]
+
+
 async def test_a_pause_may_be_over_before_it_began(tmp_path: Path) -> None:
     async with world(tmp_path, concurrency=2) as w:
         w.downstream.gate = asyncio.Event()
@@ -290,10 +302,10 @@ async def test_no_attempt_before_a_token(tmp_path: Path) -> None:
 async def test_limits_are_divided_between_replicas(tmp_path: Path) -> None:
     async with world(tmp_path, concurrency=4) as w:
         w.downstream.gate = asyncio.Event()
-        w.engine.replicas(2)
+        w.engine.replicas(2, current=True)
         await w.append(*((number, number) for number in range(10)))
         await until(lambda: w.downstream.active == 2)
-        w.engine.replicas(100)
+        w.engine.replicas(100, current=True)
         w.downstream.gate.set()
         await w.quiet()
         assert w.downstream.most_active == 2
@@ -507,7 +519,7 @@ async def test_yielding_waits_for_what_is_on_its_way(tmp_path: Path) -> None:
         await w.append((1, 7), (2, 7), (3, 8), (4, 8))
         await until(lambda: w.downstream.active == 2)
         shards = frozenset({shard_of(w.destination, 7)})
-        yielding = asyncio.create_task(w.engine.yielding(shards))
+        yielding = asyncio.create_task(given_away(w.engine, shards))
         for _ in range(20):
             await asyncio.sleep(0)
         assert not yielding.done()
@@ -522,6 +534,19 @@ async def test_yielding_waits_for_what_is_on_its_way(tmp_path: Path) -> None:
         assert w.downstream.seen[-1] == 2
 
 
+async def test_yielding_gives_at_once_what_is_free(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.downstream.gate = asyncio.Event()
+        await w.append((1, 7), (2, 8))
+        await until(lambda: w.downstream.active == 2)
+        busy = frozenset(shard_of(w.destination, lane) for lane in (7, 8))
+        leaving = w.engine.yielding(ALL_SHARDS)
+        assert await anext(leaving) == ALL_SHARDS - busy
+        w.downstream.gate.set()
+        assert frozenset().union(*[free async for free in leaving]) == busy
+        assert sorted(w.reports) == [(1, State.DELIVERED), (2, State.DELIVERED)]
+
+
 async def split_batch(w: World) -> frozenset[int]:
     """A batch of two lanes was refused, and its halves wait for the pace."""
     w.downstream.answers[1] = [REFUSED]
@@ -533,7 +558,7 @@ async def split_batch(w: World) -> frozenset[int]:
 async def test_yielding_does_not_wait_for_what_was_not_begun(tmp_path: Path) -> None:
     async with world(tmp_path, batch=(2, 0.0), rate=0.01, concurrency=1) as w:
         shards = await split_batch(w)
-        await asyncio.wait_for(w.engine.yielding(shards), 5)
+        await asyncio.wait_for(given_away(w.engine, shards), 5)
         w.clock.advance(200)
         await w.quiet()
         assert w.downstream.requests == [[1, 2]], "these are another's now"
@@ -546,7 +571,9 @@ async def test_yielding_in_the_middle_of_a_batch_that_is_refused(tmp_path: Path)
         w.downstream.answers[1] = [REFUSED]
         await w.append((1, 7), (2, 8))
         await until(lambda: w.downstream.active)
-        yielding = asyncio.create_task(w.engine.yielding(frozenset({shard_of(w.destination, lane) for lane in (7, 8)})))
+        yielding = asyncio.create_task(
+            given_away(w.engine, frozenset({shard_of(w.destination, lane) for lane in (7, 8)}))
+        )
         await asyncio.sleep(0)
         w.downstream.gate.set()
         await asyncio.wait_for(yielding, 5)
@@ -560,7 +587,7 @@ async def test_yielding_while_a_batch_of_a_lane_fails_leaves_nothing_of_it_in_me
         await w.append((1, 7), (2, 7), (3, 7))
         await until(lambda: w.downstream.active)
         shards = frozenset({shard_of(w.destination, 7)})
-        yielding = asyncio.create_task(w.engine.yielding(shards))
+        yielding = asyncio.create_task(given_away(w.engine, shards))
         await asyncio.sleep(0)
         w.downstream.gate.set()
         await asyncio.wait_for(yielding, 5)

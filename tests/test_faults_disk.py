@@ -8,6 +8,7 @@ import resource
 import shutil
 import sqlite3
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +16,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from gateway.store.base import DestinationRow, Settlement, SourceRow, State
+from gateway.store.sqlite import SqliteStore
+from gateway.store.sqlite_file import DISK_RESERVE, FILE_PAGE_BYTES
 from tests.processes import (
+    ROOT,
     People,
     Process,
     Witness,
@@ -25,7 +30,7 @@ from tests.processes import (
     run_to_its_end,
     write_configuration,
 )
-from tests.support import until
+from tests.support import NOW_MS, event, submission, until
 
 NAMESPACE = ("unshare", "--mount", *(() if os.geteuid() == 0 else ("--map-root-user",)))
 """Begins a command that has mounts of its own: they go with the process."""
@@ -92,7 +97,8 @@ async def test_a_disk_that_is_full_is_503_until_there_is_room(tmp_path: Path, mo
     disk = tmp_path / "disk"
     disk.mkdir()
     config = write_configuration(tmp_path, {"crm": {"url": "http://witness/"}}, store=f"sqlite:{disk}/store.db")
-    process = Process(config, prefix=in_tmpfs(disk, "64m", f'head -c 65500000 /dev/zero > "{disk}/ballast"'))
+    taken = 2**26 - DISK_RESERVE - 2**21
+    process = Process(config, prefix=in_tmpfs(disk, "64m", f'head -c {taken} /dev/zero > "{disk}/ballast"'))
 
     def inside() -> Path:
         return Path(f"/proc/{process.pid}/root") / disk.relative_to("/")
@@ -106,6 +112,49 @@ async def test_a_disk_that_is_full_is_503_until_there_is_room(tmp_path: Path, mo
             if account.delivered == account.matched:
                 break
         await assert_all_is_well(copy, people, witness)
+
+
+@pytest.mark.parametrize(
+    ("left", "words", "status", "said"),
+    [
+        (4096, ("prune", "--older-than", "0s", "--yes"), 0, "1000 webhooks, 1000 events and 1000 deliveries deleted"),
+        (4096, ("destinations", "pause", "crm"), 0, "acme/crm: active -> paused"),
+        (0, ("prune", "--older-than", "0s", "--yes"), 1, "is the disk full? Even deleting needs some MiB there first"),
+        (0, ("destinations", "pause", "crm"), 1, "is the disk full? Even deleting needs some MiB there first"),
+    ],
+)
+async def test_operators_need_little_of_a_disk_that_is_full(
+    tmp_path: Path, mountable: bool, left: int, words: tuple[str, ...], status: int, said: str
+) -> None:
+    """`left` is KiB. It is far less than what comes in leaves to them, for there others may fill the disk."""
+    if not mountable:
+        pytest.skip("no mounts here")
+    await filled(tmp_path / "store.db")
+    size = (tmp_path / "store.db").stat().st_size // 1024
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    config = write_configuration(tmp_path, {}, store=f"sqlite:{disk}/store.db")
+    prefix = in_tmpfs(disk, f"{size + left}k", f'cp "{tmp_path}/store.db" "{disk}"')
+    process = await asyncio.create_subprocess_exec(
+        *prefix, sys.executable, "-m", "gateway", *words, "--config", str(config),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT,
+    )  # fmt: skip
+    text = (await process.communicate())[0].decode()
+    assert (process.returncode, said in text) == (status, True), text
+    assert status == 0 or f"cannot write {disk}/store.db" in text
+
+
+async def filled(path: Path) -> None:
+    """A store of some ten MiB that are all done with."""
+    store = SqliteStore(path, synchronous="OFF")
+    await store.open()
+    [source] = await store.register_sources([SourceRow("acme", "cloud", "acme/cloud", "cloud_api")])
+    [crm] = await store.register_destinations([DestinationRow("acme", "crm")])
+    received = [submission(source, [event(number)], (crm,), b"x" * 10_000) for number in range(1000)]
+    for appended in await asyncio.gather(*map(store.append, received)):
+        [one] = appended.deliveries
+        store.settle(Settlement(crm, one.event.seq, one.lane, State.DELIVERED, NOW_MS))
+    await store.close()
 
 
 async def test_a_file_system_that_is_read_only_is_named(tmp_path: Path, mountable: bool) -> None:
@@ -151,6 +200,12 @@ def damaged_schema(store: Path) -> None:
     store.write_bytes(content)
 
 
+def damaged_within(store: Path) -> None:
+    content = bytearray(store.read_bytes())
+    content[2 * FILE_PAGE_BYTES :] = b"\xff" * (len(content) - 2 * FILE_PAGE_BYTES)
+    store.write_bytes(content)
+
+
 def cut_short(store: Path) -> None:
     store.write_bytes(store.read_bytes()[: store.stat().st_size // 2])
 
@@ -168,6 +223,7 @@ def another_program(store: Path) -> None:
         (rubbish, "damaged"),
         (rubbish_behind_the_header, "damaged"),
         (damaged_schema, "damaged"),
+        (damaged_within, "damaged"),
         (cut_short, "damaged"),
         (another_program, "another program"),
     ],

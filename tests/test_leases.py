@@ -10,9 +10,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from gateway.store.base import ALL_SHARDS, DestinationRow, Settlement, SourceRow, State
+from gateway.store.base import ALL_SHARDS, DestinationRow, Settlement, SourceRow, State, shard_of
 from gateway.store.postgres import PostgresStore
-from gateway.store.postgres_leases import Plan, plan
+from gateway.store.postgres_leases import LEAVING, Plan, plan
 from tests.listening import Listening, attended, numbers
 from tests.postgres import open_store, postgres_server, postgres_template
 from tests.support import NOW_MS, event, submission, until
@@ -58,6 +58,9 @@ class Watch:
         pytest.param(A, {A: 1, B: 2}, owners(a=range(256)), 0, 256, id="an older generation gives all"),
         pytest.param(A, {A: 1, B: 2}, owners(), 0, 0, id="and takes nothing"),
         pytest.param(B, {A: 1, B: 2}, owners(), 256, 0, id="all is the newest generation's"),
+        pytest.param(A, {A: LEAVING, B: 1}, owners(a=range(128)), 0, 128, id="one that leaves gives all"),
+        pytest.param(B, {A: LEAVING, B: 1}, owners(a=range(9)), 247, 0, id="and another takes what is free"),
+        pytest.param(A, {A: LEAVING, B: LEAVING}, owners(a=range(99)), 0, 0, id="where all leave nothing moves"),
     ],
 )
 def test_the_plan(
@@ -124,15 +127,19 @@ async def test_what_is_given_away_is_settled_before_another_gets_it(open_store: 
     lanes = range(64)
     await one.append(submission(source, [event(n, lane=n) for n in lanes], (destination,)))
     page = await one.queued(destination, 0, 100)
+    used = {shard_of(destination, lane) for lane in lanes}
+    first.busy = ALL_SHARDS - frozenset(sorted(ALL_SHARDS - used)[:3])
     first.yielded.clear()
     await registered(two)
     second = await attended(two)
     await until(lambda: first.told[-1][0] == "yielding", "the first to be asked")
     leaving = first.told[-1][1]
-    for delivery in page.deliveries:  # while it is being asked it still holds them, and what was on its way is through
+    assert leaving & first.busy
+    await until(lambda: second.shards == leaving - first.busy, "the second to get those of which nothing is on its way")
+    for delivery in page.deliveries:  # it still holds the others, and what was on its way is through
         assert one.holds(destination, delivery.lane)
         one.settle(Settlement(destination, delivery.event.seq, delivery.lane, State.DELIVERED, NOW_MS))
-    assert not second.shards
+    assert not second.shards & first.busy
     first.yielded.set()
     await until(lambda: second.shards == leaving, "the second to get them")
     assert (await two.queued(destination, 0, 100)).deliveries == []
@@ -253,8 +260,11 @@ async def test_without_a_database_deliveries_stop_when_the_leases_run_out(
     store._lease_link.drop()
     await until(lambda: not store.holds(destination, 1), "the leases to run out", 5)
     await until(lambda: listener.told[-1] == ("lost", ALL_SHARDS), "the listener to hear of it", 5)
+    [error] = listener.errors
+    assert error == "OSError: no route to host"
     monkeypatch.undo()
     await until(lambda: store.holds(destination, 1) and listener.shards == ALL_SHARDS, "the leases to be back")
+    assert listener.errors == [error, None]
 
 
 async def test_when_the_database_was_away_everybody_keeps_what_they_had(
@@ -289,6 +299,54 @@ async def test_when_the_database_was_away_everybody_keeps_what_they_had(
     for store in (one, two):
         await store.flush()
     assert await one.counts() == []
+
+
+async def test_one_that_is_about_to_stop_gives_what_is_free_and_keeps_what_is_on_its_way(open_store: Open) -> None:
+    one, two = [await open_store("postgres", **QUICK) for _ in range(2)]
+    first = await attended(one)
+    first.busy = frozenset(range(7))
+    second = await attended(two)
+    await until(lambda: len(first.shards) == len(second.shards) == 128, "halves")
+    busy = first.shards & first.busy
+    assert busy
+    first.yielded.clear()
+    one.retire()
+    await until(lambda: second.shards == ALL_SHARDS - busy, "all that is free")
+    await one._leases._round()
+    assert first.shards == busy, "nothing is taken any more"
+    first.yielded.set()
+    await until(lambda: second.shards == ALL_SHARDS, "the rest")
+    two.retire()
+    await two._leases._round()
+    assert second.shards == ALL_SHARDS, "nobody else is there"
+    await one.close()
+    assert "lost" not in [word for word, _ in first.told + second.told]
+
+
+async def test_shards_that_were_given_away_may_come_back_while_others_are_on_their_way(open_store: Open) -> None:
+    one, two = [await open_store("postgres", **QUICK) for _ in range(2)]
+    first = await attended(one)
+    first.busy = ALL_SHARDS - frozenset(range(127))
+    first.yielded.clear()
+    second = await attended(two)
+    await until(lambda: second.shards == frozenset(range(127)), "all but one of a half, and none that is on its way")
+    await two.close()
+    await until(lambda: len(first.shards) == 256, "them to be back")
+    first.yielded.set()
+    await until(lambda: first.shards == ALL_SHARDS and not one._leases._busy, "the last one too")
+    assert one._leases.held.bit_count() == 256
+
+
+async def test_a_retired_process_does_not_change_what_counts_as_gone(open_store: Open) -> None:
+    one, two = [await open_store("postgres", **QUICK) for _ in range(2)]
+    source, [crm, legacy] = await registered(one, ("crm", "legacy"))
+    await one.append(submission(source, [event(1)], (crm, legacy)))
+    await registered(two, ("crm",))
+    await attended(two)
+    await attended(one)
+    one.retire()
+    await one._leases._round()
+    assert {(a.destination, a.pending, a.parked) for a in await two.accounts()} == {("crm", 1, 0), ("legacy", 0, 1)}
 
 
 async def test_closing_gives_leases_back_at_once(open_store: Open, postgres_server: str) -> None:

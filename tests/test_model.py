@@ -39,7 +39,7 @@ from gateway.store.base import (
     shard_of,
 )
 from gateway.store.sqlite import SqliteStore
-from tests.engines import DirectEngine, number_of
+from tests.engines import DirectEngine, given_away, number_of
 from tests.support import FakeClock, event, submission
 
 SEEDS = 120
@@ -304,13 +304,13 @@ class Model:
         self.engine.hinted([self.destination, *(run.number for run in self.runs)])
 
     async def replicate(self) -> None:
-        self.engine.replicas(self.dice.choice([1, 2, 5]))
+        self.engine.replicas(self.dice.choice([1, 2, 5]), current=True)
 
     async def lose_shards(self) -> None:
         """By surprise, or in good order. They come back in a while."""
         shards = frozenset(self.dice.sample(range(SHARDS), self.dice.choice([1, 60, 200])))
         if self.dice.random() < 0.5:
-            await self.engine.yielding(shards)
+            await given_away(self.engine, shards)
         self.store.taken = shards
         for _ in range(self.dice.choice([0, 3])):
             await asyncio.sleep(0)

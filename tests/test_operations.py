@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from gateway.cli.destinations import CONFIG
 from gateway.operations import listing, remap, replay, runs
 from gateway.operations.mapping import Mapper, StoredReceipt
-from gateway.operations.selection import Criteria
+from gateway.operations.selection import Criteria, person_of
 from gateway.stamp import party_hash
 from gateway.store.base import State
 from gateway.store.session import Row
@@ -70,11 +71,11 @@ def test_a_commit_that_overlaps_is_followed_though_its_number_is_lower(shop: Sho
 
     async def followed() -> list[list[int]]:
         async with shop.session() as session:
-            follower = listing.Follower(session, Criteria(since_ms=0))
-            seen = [[event.sequence for event in (await follower.next())[0]]]
+            follower = listing.Follower(Criteria(since_ms=0))
+            seen = [[event.sequence for event in (await follower.next(session))[0]]]
             await session.execute("UPDATE events SET seq = 7, id = :id WHERE seq = 1", id=event(7).id)
-            seen.append([event.sequence for event in (await follower.next())[0]])
-            seen.append([event.sequence for event in (await follower.next())[0]])
+            seen.append([event.sequence for event in (await follower.next(session))[0]])
+            seen.append([event.sequence for event in (await follower.next(session))[0]])
         return seen
 
     assert asyncio.run(followed()) == [[1, 2, 9], [7], []]
@@ -86,8 +87,8 @@ def test_following_catches_up_in_pages(shop: Shop, monkeypatch: pytest.MonkeyPat
 
     async def followed() -> list[tuple[int, bool]]:
         async with shop.session() as session:
-            follower = listing.Follower(session, Criteria(since_ms=0))
-            pages = [await follower.next() for _ in range(8)]
+            follower = listing.Follower(Criteria(since_ms=0))
+            pages = [await follower.next(session) for _ in range(8)]
             assert [event.sequence for page, _ in pages for event in page] == list(range(1, 35))
             return [(len(page), more) for page, more in pages]
 
@@ -182,22 +183,51 @@ def test_a_destination_is_paused_and_resumed(shop: Shop) -> None:
     assert idle_ms >= 0
 
 
-def test_a_disabled_destination_is_enabled_not_resumed(shop: Shop) -> None:
+def test_a_disabled_destination_is_enabled_not_paused_and_resumed(shop: Shop) -> None:
     shop.receive(event(0))
-    shop.run("destinations", "disable", "crm")
-    assert "enable it" in shop.run("destinations", "resume", "crm").out
+    shop.run("destinations", "disable", "crm", "--reason", "410 Gone")
+    outcome = shop.run("destinations", "pause", "crm", "--reason", "upgrade")
+    assert (outcome.code, outcome.out) == (0, "acme/crm: is disabled already (410 Gone); enable it to go on\n")
+    outcome = shop.run("destinations", "resume", "crm")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err == (
+        "acme/crm is disabled, not paused (410 Gone): go on with `wa-gateway destinations enable acme/crm`\n"
+    )
+    assert shop.sql("SELECT mode, reason FROM destinations WHERE name = 'crm'")[0][:2] == ("disabled", "410 Gone")
     assert shop.run("destinations", "enable", "crm").out == "acme/crm: disabled -> active\n"
 
 
-def test_a_destination_that_is_gone_from_the_configuration(shop: Shop) -> None:
+def test_configuration_and_processes_may_have_other_destinations(shop: Shop) -> None:
+    """As during a deploy. What is parked goes by the processes, for all verbs."""
+
+    def standing() -> dict[str, tuple[str, int, int]]:
+        ledger = {row["destination"]: (row["pending"], row["parked"]) for row in shop.run("stats", "--json").rows}
+        texts = [line.split("  ") for line in shop.run("destinations", "list").out.splitlines()]
+        words = {cells[0]: word for cells in texts for word in map(str.strip, cells) if word in CONFIG.values()}
+        found = {}
+        for row in shop.run("destinations", "list", "--json").rows:
+            name, counts = row["destination"], (row["pending"], row["parked"])
+            assert ledger.get(name, (0, 0)) == counts
+            assert words[f"acme/{name}"] == CONFIG[row["configured"], row["served"]]
+            found[name] = (words[f"acme/{name}"], *counts)
+        return found
+
+    def note() -> bool:
+        return "gone from the configuration: parked" in shop.run("replay", "--id", hexes(0)[0], "--dry-run").out
+
+    old = shop.path.read_text()
     shop.receive(event(0))
-    shop.path.write_text(shop.path.read_text().replace('"crm"', '"help"'))
-    rows = {row["destination"]: row for row in shop.run("destinations", "list", "--json").rows}
-    assert (rows["crm"]["configured"], rows["crm"]["parked"], rows["crm"]["host"]) == (False, 1, None)
-    assert (rows["help"]["configured"], rows["help"]["pending"]) == (True, 0)
-    assert "gone" in shop.run("destinations", "list").out
-    plan = shop.run("replay", "--id", hexes(0)[0], "--dry-run").out
-    assert "gone from the configuration" in plan
+    assert standing() == {"bot": ("in config", 1, 0), "crm": ("in config", 1, 0)}
+    shop.path.write_text(old.replace('"crm"', '"help"'))
+    assert standing() == {"bot": ("in config", 1, 0), "crm": ("still served", 1, 0), "help": ("not served", 0, 0)}
+    assert not note()
+    assert shop.run("prune", "--expire-parked", "crm", "--dry-run").code == 1
+    shop.receive(destinations=("bot",))
+    assert standing() == {"bot": ("in config", 1, 0), "crm": ("gone", 0, 1), "help": ("in config", 0, 0)}
+    assert note()
+    assert shop.run("prune", "--expire-parked", "crm", "--dry-run").code == 0
+    shop.path.write_text(old)
+    assert standing() == {"bot": ("in config", 1, 0), "crm": ("not served", 0, 1), "help": ("still served", 0, 0)}
 
 
 def test_names_that_nobody_has(shop: Shop) -> None:
@@ -210,7 +240,64 @@ def test_names_that_nobody_has(shop: Shop) -> None:
     assert "there is no source 'clud'" in outcome.err
     assert "did you mean whatsapp.message.status?" in shop.run("events", "list", "--type", "message.statsu").err
     assert "did you mean acme?" in shop.run("deliveries", "list", "--tenant", "acm").err
-    assert "RFC 3339" in shop.run("events", "list", "--since", "yesterday").err
+    for time in ("yesterday", "2026-06-08", "0001-01-01T00:00:00+14:00"):
+        assert "RFC 3339" in shop.run("events", "list", "--since", time).err
+
+
+@pytest.mark.parametrize("verb", [["stats", "--check"], ["events", "list"], ["deliveries", "list"]], ids=" ".join)
+def test_a_tenant_that_nobody_has(shop: Shop, verb: list[str]) -> None:
+    shop.receive(event(0))
+    outcome = shop.run(*verb, "--tenant", "acmee")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "there is no tenant 'acmee'; did you mean acme?" in outcome.err
+    shop.path.write_text(shop.path.read_text().replace("  acme:", "  other:"))
+    assert shop.run(*verb, "--tenant", "other").code == 0, "nothing is there of it yet"
+    gone = shop.run(*verb, "--tenant", "acme", "--json")
+    assert gone.code == 0
+    assert gone.rows, "it is in the store still"
+
+
+@pytest.mark.parametrize(
+    "verb", [["events", "list"], ["deliveries", "list"], ["replay", "--dry-run"], ["remap", "--dry-run"]], ids=" ".join
+)
+def test_a_range_that_ends_before_it_begins(shop: Shop, verb: list[str]) -> None:
+    shop.receive(event(0))
+    outcome = shop.run(*verb, "--since", "1h", "--until", "2h")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "--since is later than --until" in outcome.err
+
+
+@pytest.mark.parametrize("verb", [["events", "list"], ["remap", "--dry-run"], ["drift"]], ids=" ".join)
+def test_a_provider_that_nobody_has(shop: Shop, verb: list[str]) -> None:
+    shop.receive(event(0))
+    outcome = shop.run(*verb, "--provider", "cloud_ap")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "there is no provider 'cloud_ap'; did you mean cloud_api?" in outcome.err
+    assert shop.run(*verb, "--provider", "waha").code == 0, "there is an adapter, and nothing from it"
+    shop.sql("UPDATE sources SET provider = 'no_more_installed'")
+    assert shop.run(*verb, "--provider", "no_more_installed").code == 0
+
+
+@pytest.mark.parametrize("verb", [["events", "list"], ["deliveries", "list"], ["replay", "--dry-run"]], ids=" ".join)
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("not a person", "those are such as +16505551234"),
+        ("", "those are such as +16505551234"),
+        ("16505551234", "did you mean +16505551234?"),
+        ("+1 (650) 555-1234", "did you mean +16505551234?"),
+    ],
+)
+def test_what_can_be_no_person(shop: Shop, verb: list[str], given: str, told: str) -> None:
+    shop.receive(event(0))
+    outcome = shop.run(*verb, "--person", given)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert told in outcome.err
+
+
+@pytest.mark.parametrize("person", ["+16505551234", "US.13491208655302741918", "186547852312@lid", "self", "unknown"])
+def test_what_can_be_a_person(person: str) -> None:
+    assert person_of(person) == person
 
 
 # Replay
@@ -234,6 +321,70 @@ def test_replay_of_what_is_dead(shop: Shop) -> None:
     assert (again.code, again.err) == (1, "replay 1 is cancelled: there is nothing to cancel\n")
 
 
+@pytest.mark.parametrize("verb", ["replay", "remap"])
+@pytest.mark.parametrize(
+    ("arguments", "others"),
+    [
+        (["--cancel", 1, "--dry-run"], "--cancel goes without --dry-run"),
+        (["--resume", 1, "--cancel", 1], "--cancel goes without --resume"),
+        (["--list", "--cancel", 1], "--list goes without --cancel"),
+        (["--cancel", 1, "--since", "1h"], "--cancel goes without --since"),
+        (["--resume", 1, "--since", "1h", "--source", "cloud"], "--resume goes without --since, --source"),
+        (["--list", "--tenant", "acme"], "--list goes without --tenant"),
+    ],
+)
+def test_what_is_done_with_a_run_takes_nothing_beside(
+    shop: Shop, verb: str, arguments: list[object], others: str
+) -> None:
+    shop.receive(event(0))
+    shop.run("replay", "--id", hexes(0)[0], "--yes")
+    outcome = shop.run(verb, *arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert f"{others}: nothing is done" in outcome.err
+    assert shop.states(run=1) == {"bot": ["queued"], "crm": ["queued"]}
+    assert shop.run(verb, "--cancel", 1, "--yes", "--json").rows[0]["expired"] == 2
+
+
+def test_what_another_run_delivers_is_not_replayed_by_its_state(shop: Shop) -> None:
+    shop.receive(*map(event, range(3)))
+    for number in range(3):
+        shop.settle(number, "crm", State.DEAD)
+    for number, planned in ((0, 1), (1, 1), (2, 1)):
+        shop.run("replay", "--id", hexes(number)[0], "--state", "dead", "--yes")
+        assert shop.run("replay", "--list", "--json").rows[0]["planned"] == planned
+    assert shop.states(run=3) == {"crm": ["queued"]}
+    for run, state in ((1, State.DELIVERED), (2, State.DEAD)):
+        shop.sql(
+            "UPDATE deliveries SET state = :state WHERE destination = (SELECT id FROM destinations WHERE run = :run)",
+            state=int(state), run=run,
+        )  # fmt: skip
+
+    plan = shop.run("replay", "--state", "dead", "--dry-run")
+    assert plan.err == "left out: 2 deliveries that another run has made, delivered or pending\n"
+    assert plan.out.splitlines()[-1] == "1 delivery"
+    assert shop.run("replay", "--state", "dead", "--yes").out.splitlines()[-1] == (
+        "replay 4: 1 of 1 delivery made, running"
+    )
+    assert shop.run("deliveries", "list", "--id", hexes(1)[0], "--destination", "crm", "--json").rows[0]["run"] == 4
+    assert shop.states(run=4) == {"crm": ["queued"]}
+    assert shop.run("replay", "--state", "dead", "--yes").out == "0 deliveries\n"
+    assert shop.run("replay", "--state", "dead", "--id", hexes(0)[0], "--dry-run").out.endswith("\n1 delivery\n")
+    for options in (["--since", "2020-01-01T00:00:00Z"], ["--state", "dead", "--state", "delivered"]):
+        [group] = shop.run("replay", *options, "--dry-run", "--json").rows
+        assert (group["destination"], group["deliveries"]) == ("crm", 3)
+    assert shop.balances()
+
+
+def test_a_cancellation_that_was_cut_off_is_taken_up(shop: Shop) -> None:
+    shop.receive(event(0))
+    shop.run("replay", "--id", hexes(0)[0], "--yes")
+    shop.sql("UPDATE runs SET state = 'cancelled'")
+    assert shop.run("replay", "--cancel", 1).out == "replay 1 is cancelled: 2 deliveries expired\n"
+    assert shop.states(run=1) == {"bot": ["expired"], "crm": ["expired"]}
+    assert shop.run("replay", "--cancel", 1).code == 1
+    assert shop.balances()
+
+
 def test_replay_by_time_takes_what_is_over_and_by_id_takes_anything(shop: Shop) -> None:
     shop.receive(*map(event, range(4)))
     for number, state in enumerate((State.DELIVERED, State.DEAD, State.SUPPRESSED)):
@@ -242,7 +393,7 @@ def test_replay_by_time_takes_what_is_over_and_by_id_takes_anything(shop: Shop) 
     assert [(group["destination"], group["deliveries"]) for group in plan] == [("crm", 3)]
     plan = shop.run("replay", "--id", hexes(3)[0], "--id", "f" * 32, "--dry-run", "--json")
     assert [(group["destination"], group["deliveries"]) for group in plan.rows] == [("bot", 1), ("crm", 1)]
-    assert "1 of the events named are not in the store" in plan.err
+    assert plan.err == "left out: 1 event not in the store\n"
 
 
 def test_replay_asks_first(shop: Shop) -> None:
@@ -258,9 +409,12 @@ def test_an_event_whose_bytes_are_pruned_is_left_out(shop: Shop) -> None:
     shop.receive(event(0), event(1))
     shop.sql("UPDATE events SET receipt = 0, head = :none, data = :none WHERE id = :id", none=b"", id=event(0).id)
     outcome = shop.run("replay", "--id", hexes(0)[0], "--id", hexes(1)[0], "--yes")
-    assert "1 of the events named are pruned" in outcome.err
+    assert "left out: 1 event pruned\n" in outcome.err
     assert shop.states(run=1) == {"bot": ["queued"], "crm": ["queued"]}
     assert json.loads(shop.run("events", "show", hexes(0)[0], "--json").out)["pruned"] is True
+    tried = shop.run("attempts", hexes(0)[0], "--json")
+    assert (tried.code, tried.out) == (0, "")
+    assert tried.err == f"event {hexes(0)[0]} is pruned, and its attempts with it\n"
 
 
 def test_what_is_pruned_while_a_replay_is_filled_is_left_out(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -410,7 +564,7 @@ def test_a_webhook_that_could_not_be_read_is_mapped(shop: Shop) -> None:
     assert (survey["receipts"], survey["new"], survey["live"], survey["revised"]) == (1, 1, 2, 0)
     outcome = shop.run("remap", "--outcome", "unmapped", "--yes")
     assert outcome.code == 0, outcome.err
-    assert "1 new events, 2 deliveries of them" in outcome.out
+    assert "remap 1: 1 of 1 webhook parsed, done\n1 new event, to be delivered 2 times\n" in outcome.out
     assert shop.states() == {"bot": ["queued"] * 2, "crm": ["queued"] * 2}
     [[mapped, revision, seq]] = shop.sql(
         "SELECT type, revision, seq FROM events WHERE type LIKE '%received' AND lane <> 1"
@@ -433,7 +587,7 @@ def test_what_an_older_adapter_made_is_corrected(shop: Shop) -> None:
     assert shop.sql("SELECT revision FROM events")[0][0] == 1, "a survey changes nothing"
 
     outcome = shop.run("remap", *EVERYTHING)
-    assert "1 corrected events, 2 deliveries of them" in outcome.out
+    assert "1 corrected event, to be delivered 2 times" in outcome.out
     [[corrected_id, corrected, revision]] = shop.sql("SELECT id, data, revision FROM events")
     assert (bytes(corrected_id), bytes(corrected), revision) == (bytes(event_id), bytes(data), 2)
     assert shop.states(run=1) == {"bot": ["queued"], "crm": ["queued"]}
@@ -447,7 +601,7 @@ def test_a_destination_whose_own_bytes_stay_the_same_gets_nothing(shop: Shop) ->
     shop.path.write_text(shop.path.read_text().replace('"bot":{', '"bot":{"raw":"always",'))
     shop.receive_body(BODY)
     shop.sql("UPDATE events SET pointer = '/entry/0'")
-    assert "1 corrected events, 1 deliveries of them" in shop.run("remap", *EVERYTHING).out
+    assert "1 corrected event, to be delivered 1 time\n" in shop.run("remap", *EVERYTHING).out
     assert shop.states(run=1) == {"bot": ["queued"]}
 
 
@@ -543,7 +697,9 @@ def test_a_remap_is_made_page_by_page_and_resumed(shop: Shop, monkeypatch: pytes
     asyncio.run(begin())
     assert shop.sql("SELECT count(*) FROM events")[0][0] == 2
     wrong = shop.run("replay", "--resume", 1)
-    assert (wrong.code, "there is no replay 1" in wrong.err) == (2, True)
+    assert (wrong.code, "1 is a remap: go on with it by `wa-gateway remap --resume 1`" in wrong.err) == (2, True)
+    wrong = shop.run("replay", "--resume", 2)
+    assert (wrong.code, "there is no replay 2: --list shows them" in wrong.err) == (2, True)
     outcome = shop.run("remap", "--resume", 1)
     assert "5 of 5 webhooks parsed, done" in outcome.out
     assert shop.sql("SELECT count(*) FROM events")[0][0] == 5

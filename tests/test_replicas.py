@@ -33,7 +33,7 @@ TAKEN_OVER_S = 15.0
 def replica(directory: Path, store: str, witness: Witness, **blocks: Witness) -> Process:
     """Named by its directory, and known to the witness by its path."""
     destinations = {"crm": {"url": f"{witness.url}/{directory.name}"}}
-    destinations |= {name: {"url": one.url} for name, one in blocks.items()}
+    destinations |= {name: {"url": one.url, "timeout": "20s"} for name, one in blocks.items()}
     return Process(write_configuration(directory, destinations, store=store))
 
 
@@ -77,6 +77,36 @@ async def test_a_process_that_is_stopped_hands_its_shards_over_at_once(tmp_path:
             await people.arrived(witness, b)
     assert witness.repeated == 0
     await assert_all_is_well(b.config, people, witness)
+
+
+async def test_one_that_hangs_keeps_nobody_else_waiting_when_shards_change_hands(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    """A third process comes and one goes, while every attempt at another destination hangs."""
+    async with Witness().serve() as witness, Witness().serve() as hung:
+        hung.mood = lambda body: Mood.HANG
+        a, b, c = (replica(tmp_path / name, postgres_url, witness, hung=hung) for name in "abc")
+        people = People(lambda: [b.url], 40, pause_s=0.05)
+        async with gateways(a, b):
+            async with people.writing():
+                await both_deliver(witness)
+                await until(lambda: len(hung.connections) >= 8, "attempts that hang")
+                await c.start()
+                await people.more(40)
+                await until(lambda: witness.paths["/hook/c"] > 20, "the third to deliver", 5)
+                asked = time.monotonic()
+                await seen_all(people, witness, dict(people.accepted))
+                assert time.monotonic() - asked < 5
+                a.send(signal.SIGTERM)
+                await people.more(40)
+                last = dict(people.accepted)
+                await until(lambda: sum(one in witness.seen for one in last.items()) > 30, "most to arrive", 5)
+                assert a.runs, "it keeps the shards of what is on its way, and no others"
+            assert await a.end(signal.SIGKILL) == -signal.SIGKILL
+            assert await c.end(signal.SIGKILL) == -signal.SIGKILL
+            hung.mood = lambda body: Mood.TAKE
+            await people.arrived(witness, b)
+    assert witness.disordered() == []
 
 
 async def test_a_process_that_sleeps_is_taken_over_and_does_no_harm_when_it_wakes(

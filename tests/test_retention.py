@@ -25,7 +25,8 @@ BODY = b"x" * 20_000
 
 
 def rules(**given: Any) -> Rules:
-    return Rules(**{"receipts": 30 * DAY, "size": None, "tenant_share": 0.5, "ids": 8 * DAY, **given})
+    """Unchecked: sizes below the least that a configuration may have fill up sooner."""
+    return Rules.model_construct(**{"receipts": 30 * DAY, "size": None, "tenant_share": 0.5, "ids": 8 * DAY, **given})
 
 
 # The plan
@@ -50,12 +51,20 @@ def test_age_gives_cutoffs_and_ids_are_kept_in_their_own_time() -> None:
 )
 def test_what_follows_from_a_volume(used: int, tenants: dict[str, int], expected: Judgement) -> None:
     percent = 1024**2
-    expected = expected._replace(excess=expected.excess * percent)
+    expected = expected._replace(excess=expected.excess * percent, room=(100 - used) * percent)
     assert judge(rules(size=100 * percent), Volume(used * percent, tenants)) == expected
 
 
 def test_without_a_size_nothing_is_tight() -> None:
     assert judge(rules(), Volume(10**15, {"a": 10**15})) == Judgement()
+
+
+def test_there_is_room_for_the_largest_that_came_twice() -> None:
+    mib = 1024**2
+    given = rules(size=100 * mib)
+    assert judge(given, Volume(79 * mib, {}), 10 * mib) == Judgement(4 * mib, room=21 * mib)
+    assert judge(given, Volume(80 * mib, {}), 10 * mib).tight
+    assert not judge(given, Volume(49 * mib, {}), 10**9).tight, "but half of it is used in any case"
 
 
 def test_steps_are_as_large_as_the_last_ones_receipts_suggest() -> None:
@@ -202,7 +211,7 @@ async def test_the_oldest_goes_when_room_is_needed(make: Make) -> None:
     [line] = world.lines
     assert (line["event"], line["reason"]) == ("pruned", "size")
     assert not await world.retention.look()
-    assert not world.retention.full("acme")
+    assert not world.retention.full("acme", 0)
     repeated = submission(world.acme, [event(1)], (world.crm,))
     assert (await world.store.append(repeated)).stored == [False], "ids are remembered all the same"
 
@@ -212,16 +221,19 @@ async def test_whose_events_cannot_go_is_refused_and_others_are_not(make: Make) 
     await world.receive(60, acme=False)
     while await world.used() < HIGH:
         await world.receive(5, done=False)
-    assert not world.retention.full("acme")
+    assert not world.retention.full("acme", 0)
     assert await world.retention.look()
     assert await world.retention.make_room(), "what the other had delivered could go"
-    assert not world.retention.full("acme")
+    assert not world.retention.full("acme", 0)
     for _ in range(10):
         while await world.used() < HIGH:
             await world.receive(5, done=False)
         if not await world.retention.make_room():
             break
-    assert (world.retention.full("acme"), world.retention.full("other")) == (True, False)
+    assert not world.retention.full("acme", 0), "another process may be making room"
+    world.clock.advance(LOOK_S)
+    assert not await world.retention.make_room()
+    assert (world.retention.full("acme", 0), world.retention.full("other", 0)) == ("tenant_over_quota", None)
     assert world.metric("wagw_tenants_over_quota") == 1
     assert world.lines[-1]["tenants"] == ["acme"]
     for delivery in (await world.store.queued(world.crm, 0, 200)).deliveries:
@@ -231,7 +243,7 @@ async def test_whose_events_cannot_go_is_refused_and_others_are_not(make: Make) 
     await world.store.flush()
     assert await world.retention.make_room()
     await world.retention.look()
-    assert not world.retention.full("acme")
+    assert not world.retention.full("acme", 0)
     assert world.metric("wagw_tenants_over_quota") == 0
 
 
@@ -243,31 +255,28 @@ async def test_nobody_is_refused_while_another_process_makes_room(make: Make, si
     async def told() -> Volume:
         return Volume(used, {"acme": 1})
 
-    async def pause(seconds: float) -> None:
-        nonlocal used
-        used -= 1000 if sinking and seconds == LOOK_S else 0
-
     world.store.volume = told
-    world.retention._pause = pause
-    assert not await world.retention.make_room()
-    assert world.retention.full("acme") is not sinking
+    for _ in range(3):
+        assert not await world.retention.make_room()
+        world.clock.advance(LOOK_S)
+        used -= 1000 if sinking else 0
+    assert bool(world.retention.full("acme", 0)) is not sinking
 
 
 async def test_a_full_store_refuses_all_until_there_is_room(make: Make) -> None:
     world = await make()
     volume = Volume(100, {"acme": 1, "other": 1})
-    world.retention._rules = rules(size=1024**2).model_copy(update={"size": 100})
+    world.retention._rules = rules(size=100)
 
     async def told() -> Volume:
         return volume
 
     world.store.volume = told
     await world.retention.look()
-    assert world.retention.full("acme")
-    assert world.retention.full("nobody")
+    assert world.retention.full("acme", 0) == world.retention.full("nobody", 0) == "store_full"
     volume = Volume(99, {"acme": 1, "other": 1})
     await world.retention.look()
-    assert not world.retention.full("acme")
+    assert not world.retention.full("acme", 0)
 
 
 async def test_the_task_runs_rounds_and_outlives_a_store_that_is_away(make: Make) -> None:
@@ -286,24 +295,92 @@ async def test_the_task_runs_rounds_and_outlives_a_store_that_is_away(make: Make
         return found
 
     world.store.volume = refusing
-    looks = 0
+    looks, rounds = 0, asyncio.Semaphore(0)
 
     async def pause(seconds: float) -> None:
         nonlocal looks
         looks += seconds == LOOK_S
-        world.clock.advance(seconds)
-        await asyncio.sleep(0.001)
+        await (rounds.acquire() if seconds == ROUND_S else asyncio.sleep(0))
 
     world.retention._pause = pause
     world.retention.start()
-    await until(lambda: looks > ROUND_S / LOOK_S, "a minute")
+    await until(lambda: looks > 3 and len(world.lines) == 2, "a round, and looks")
     await world.receive(4)
     world.clock.advance(2 * DAY)
+    rounds.release()
     await until(lambda: len(world.lines) == 3, "another round")
-    assert [line["event"] for line in world.lines] == ["pruned", "retention_error", "pruned"]
-    assert [line.get("receipts") for line in world.lines] == [3, None, 4]
+    assert sorted(line["event"] for line in world.lines[:2]) == ["pruned", "retention_error"]
+    assert [line["receipts"] for line in world.lines if line["event"] == "pruned"] == [3, 4]
     assert world.metric("wagw_store_used_bytes") == (await volume()).used_bytes
     await world.retention.stop()
+
+
+async def test_what_comes_in_fast_is_not_refused_while_the_oldest_can_go(make: Make) -> None:
+    """No time passes at all: nothing but what comes in can tell that a look is due."""
+    size = 4 * 1024**2
+    world = await make(size=size)
+    never = asyncio.Event()
+
+    async def pause(seconds: float) -> None:
+        await (never.wait() if seconds in (LOOK_S, ROUND_S) else asyncio.sleep(0))
+
+    world.retention._pause = pause
+    world.retention.start()
+    received = 0
+    while received < 5 * size:
+        assert world.retention.full("acme", len(BODY)) is None
+        await world.receive(1)  # raises where it is refused
+        received += len(BODY)
+        await asyncio.sleep(0)
+        while world.retention._soon.is_set():  # it takes its turn within a moment
+            await asyncio.sleep(0.001)
+    assert {line["event"] for line in world.lines} == {"pruned"}
+
+
+async def test_what_was_pending_goes_as_soon_as_it_is_delivered(make: Make) -> None:
+    world = await make(size=4 * 1024**2)
+    while await world.used() < HIGH:
+        await world.receive(5, done=False)
+    await world.retention.keep_size()
+    assert await world.used() >= HIGH
+    for delivery in (await world.store.queued(world.crm, 0, 1000)).deliveries:
+        world.store.settle(
+            Settlement(world.crm, delivery.event.seq, delivery.lane, State.DELIVERED, world.clock.now_ms())
+        )
+    await world.store.flush()
+    await world.retention.keep_size()
+    assert await world.used() < HIGH
+
+
+async def test_what_did_not_fit_finds_room_when_it_comes_again(make: Make) -> None:
+    world = await make(size=4 * 1024**2)
+    while await world.used() < HIGH - 0.05:
+        await world.receive(5)
+    large = submission(world.acme, [event(10**6)], (world.crm,), b"x" * 900_000, received_ms=world.clock.now_ms())
+    assert not await world.retention.look()
+    assert world.retention.full("acme", large.size) is None
+    with pytest.raises(StoreUnavailable, match=r"has reached retention\.size \(4 MiB\)"):
+        await world.store.append(large)
+    assert world.retention._soon.is_set()
+    await world.retention.keep_size()
+    assert (await world.store.append(large)).stored == [True]
+
+
+async def test_a_round_of_age_does_not_keep_room_waiting(make: Make) -> None:
+    world = await make(size=4 * 1024**2, receipts=DAY)
+    prune, rounds = world.store.prune, asyncio.Event()
+
+    async def slow(cutoffs: Cutoffs, after: int, limit: int) -> Any:
+        if cutoffs.receipts_before_ms <= world.clock.now_ms():
+            await rounds.wait()
+        return await prune(cutoffs, after, limit)
+
+    world.store.prune = slow
+    while await world.used() < HIGH:
+        await world.receive(5)
+    world.retention.start()
+    await until(lambda: bool(world.lines), "room")
+    assert (world.lines[0]["event"], world.lines[0]["reason"]) == ("pruned", "size")
 
 
 async def test_disk_use_levels_off_under_a_steady_load(make: Make, tmp_path: Path) -> None:

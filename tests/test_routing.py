@@ -131,13 +131,13 @@ async def test_without_an_order_events_of_a_conversation_do_not_wait_for_one_ano
 
 
 async def test_a_tenant_over_its_quota_is_told_to_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    full: set[str] = set()
+    full: dict[str, str] = {}
     async with Downstream().serve() as downstream:
         config = write_config(tmp_path, {"crm": {"url": downstream.url}})
         async with running(config) as gateway, aiohttp.ClientSession() as session:
-            monkeypatch.setattr(gateway._ingress, "_full", full.__contains__)
+            monkeypatch.setattr(gateway._ingress, "_full", lambda tenant, size: full.get(tenant))
             client = Client(session, gateway, downstream)
-            full.add("acme")
+            full["acme"] = "tenant_over_quota"
             assert await client.post(envelope([message(1)])) == (503, {"error": "tenant_over_quota"})
             unproven = await client.post(envelope([message(1)]), X_Hub_Signature_256="sha256=" + "0" * 64)
             assert unproven[0] == 403, "who proves nothing is told nothing"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
@@ -14,12 +15,21 @@ from gateway.config.values import parse_store as parse
 from gateway.store import session_sqlite
 from gateway.store.base import StoreError, StoreUnavailable
 from gateway.store.engines import store_of
-from gateway.store.session import open_session
+from gateway.store.postgres_schema import explanation, prepare
+from gateway.store.session import StoreAway, open_session
 from gateway.store.session_postgres import _translated
 from tests.operating import store
-from tests.postgres import create_database, postgres_server, postgres_template
+from tests.postgres import (
+    RestartableServer,
+    create_database,
+    drop_database,
+    postgres_server,
+    postgres_template,
+)
 
 __all__ = ["postgres_server", "postgres_template", "store"]
+
+ROLE = "DO $$ BEGIN CREATE ROLE wagw_stranger LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
 
 
 @pytest.fixture
@@ -126,7 +136,7 @@ async def test_a_file_of_another_program_is_refused(tmp_path: Path) -> None:
         async with open_session(StoreUrl("sqlite", path)):
             pass
     path.write_bytes(b"no database at all" * 100)
-    with pytest.raises(StoreError, match="cannot read"):
+    with pytest.raises(StoreError, match="damaged or no SQLite database"):
         async with open_session(StoreUrl("sqlite", path)):
             pass
 
@@ -147,6 +157,117 @@ async def test_a_commit_waits_for_that_of_another(tmp_path: Path, monkeypatch: p
         async with session.transaction():
             pass
     other.close()
+
+
+async def test_a_file_that_has_become_read_only(tmp_path: Path) -> None:
+    url = StoreUrl("sqlite", tmp_path / "store.db")
+    opened = store_of(url)
+    await opened.open()
+    await opened.close()
+    async with open_session(url, write=True) as session:
+        await session.execute("PRAGMA query_only = 1")
+        with pytest.raises(StoreUnavailable, match="Run this as the user of the gateway"):
+            await session.execute("INSERT INTO destinations (tenant, name) VALUES ('acme', 'crm')")
+
+
+# PostgreSQL
+
+
+@pytest.fixture
+async def database(postgres_server: str, postgres_template: str) -> AsyncIterator[str]:
+    url = await create_database(postgres_server, postgres_template)
+    yield url
+    await drop_database(postgres_server, url)
+
+
+async def administer(url: str, *statements: str) -> None:
+    connection = await asyncpg.connect(url)
+    for statement in statements:
+        await connection.execute(statement)
+    await connection.close()
+
+
+async def test_a_database_that_has_become_read_only(database: str) -> None:
+    async with open_session(parse(database), write=True) as session:
+        await session.execute("SET default_transaction_read_only = on")
+        with pytest.raises(StoreUnavailable, match="`store` must name the primary, not a replica") as caught:
+            async with session.transaction():
+                await session.execute("INSERT INTO destinations (tenant, name) VALUES ('acme', 'crm')")
+    assert "cannot execute INSERT in a read-only transaction" in str(caught.value)
+
+
+async def test_a_user_without_rights_on_the_tables(database: str) -> None:
+    await administer(database, ROLE)
+    other = database.replace("postgres@", "wagw_stranger@", 1)
+    with pytest.raises(StoreUnavailable, match="GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES"):
+        async with open_session(parse(other)):
+            pass
+    with pytest.raises(StoreError, match="GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES"):
+        await prepare(other)
+    await administer(database, "GRANT SELECT ON ALL TABLES IN SCHEMA public TO wagw_stranger")
+    async with open_session(parse(other), write=True) as session:
+        assert await session.accounts() == []
+        with pytest.raises(StoreUnavailable, match="USAGE ON ALL SEQUENCES"):
+            await session.execute("INSERT INTO destinations (tenant, name) VALUES ('acme', 'crm')")
+
+
+async def test_only_their_owner_changes_tables(database: str) -> None:
+    await administer(
+        database,
+        ROLE,
+        "GRANT ALL ON ALL TABLES IN SCHEMA public TO wagw_stranger",
+        "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+        "DROP TABLE gaps",
+        "UPDATE meta SET value = '1' WHERE name = 'version'",
+    )
+    with pytest.raises(StoreError, match="run `wa-gateway migrate` as that user"):
+        await prepare(database.replace("postgres@", "wagw_stranger@", 1))
+
+
+async def test_a_server_that_goes_is_told_from_what_stays_wrong(postgres_template: str) -> None:
+    with RestartableServer() as server:
+        url = server.database()
+        await prepare(url)
+        async with open_session(parse(url)) as session:
+            server.stop("fast")
+            for _ in range(2):
+                with pytest.raises(StoreAway):
+                    await session.fetch("SELECT count(*) FROM events")
+        with pytest.raises(StoreAway, match="is the server running"):
+            async with open_session(parse(url)):
+                pass
+        server.start()
+        for wrong in (url.replace("postgres@", "nobody@", 1), server.url.replace("/postgres?", "/nowhere?", 1)):
+            with pytest.raises(StoreError):
+                async with open_session(parse(wrong)):
+                    pass
+
+
+async def test_a_pooler_that_keeps_no_plans_will_do(database: str) -> None:
+    url = parse(f"{database}&statement_cache_size=0")
+    async with open_session(url, write=True) as session:
+        async with session.transaction():
+            await session.execute("INSERT INTO destinations (tenant, name) VALUES ('acme', 'crm')")
+        async with session.snapshot():
+            assert await session.fetch("SELECT name FROM destinations") == [("crm",)]
+    async with open_session(url) as session:
+        with pytest.raises(StoreUnavailable, match="read-only"):
+            await session.execute("DELETE FROM destinations")
+
+
+@pytest.mark.parametrize(
+    ("password", "error", "told"),
+    [
+        ("x", 'relation "meta" does not exist', 'relation "meta" does not exist'),
+        ("x", "bad value 'x' in postgresql://u:x@h/d", "bad value '***' in postgresql://u:***@h/d"),
+        ("%24", "is $ not right", "is *** not right"),
+        ("hunter2", "no hunter2hunter2", "no ******"),
+        ("p%40ss", "p@ss or p%40ss", "*** or ***"),
+    ],
+)
+def test_a_password_is_masked_and_words_are_not(password: str, error: str, told: str) -> None:
+    for url in (f"postgresql://u:{password}@h/d", f"postgresql://h/d?user=u&password={password}"):
+        assert explanation(ValueError(error), url).endswith(f": {told}")
 
 
 def test_parameters_become_numbers() -> None:

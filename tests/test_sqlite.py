@@ -6,16 +6,20 @@ import asyncio
 import os
 import re
 import sqlite3
+import stat
 import subprocess
 import sys
 import time
 from collections.abc import Collection
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
 
-from gateway.store import gathering, sqlite_file
+from gateway.config.values import StoreUrl
+from gateway.control import Mode
+from gateway.store import gathering, sqlite_file, sqlite_ledger
 from gateway.store.base import (
     ALL_SHARDS,
     Appended,
@@ -29,6 +33,7 @@ from gateway.store.base import (
 )
 from gateway.store.ledger import Account, Cutoffs
 from gateway.store.migrate import migrations
+from gateway.store.session import open_session
 from gateway.store.sqlite import SqliteStore
 from gateway.store.sqlite_file import APPLICATION_ID, FILE_PAGE_BYTES, schema_version
 from gateway.store.sqlite_write import sizes
@@ -165,9 +170,9 @@ async def test_a_file_that_has_reached_its_size_refuses_and_recovers(tmp_path: P
             one = submission(source, [event(number)], (destination,), body=b"x" * 50_000)
             appended.append(await store.append(one))
 
-    with pytest.raises(StoreUnavailable, match="full"):
+    with pytest.raises(StoreUnavailable, match=r"store\.db has reached retention\.size \(3\.8147 MiB\)"):
         await fill()
-    assert await store.writable() is False
+    assert "has reached retention.size" in str(await store.refusal())
     volume = await store.volume()
     assert 3_900_000 < volume.used_bytes <= 4_000_000
     assert volume.tenants == {"a": sum(50_000 + len(event(n).head) + len(event(n).data) for n in range(len(appended)))}
@@ -177,11 +182,43 @@ async def test_a_file_that_has_reached_its_size_refuses_and_recovers(tmp_path: P
     await store.flush()
     pruned, _ = await store.prune(Cutoffs(NOW_MS + 1, NOW_MS + 1), 0, 20)
     assert pruned.receipts == 20
-    assert await store.writable() is True
+    assert await store.refusal() is None
     again = await store.append(submission(source, [event(2000)], (destination,), body=b"x" * 50_000))
     assert again.stored == [True]
     [account] = await store.accounts()
     assert (account.matched, account.dead, account.balances) == (len(appended) + 1, len(appended), True)
+    await store.close()
+
+
+async def test_the_last_of_the_disk_is_for_what_makes_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = await opened(tmp_path / "store.db")
+    source, destination = await registered(store)
+    bodies = [submission(source, [event(n)], (destination,), body=b"x" * 50_000) for n in range(21)]
+    appended = [await store.append(one) for one in bodies[:20]]
+    monkeypatch.setattr(sqlite_file, "DISK_RESERVE", 900_000)
+    left = 899_000
+
+    def statvfs(path: Path) -> Any:
+        assert path == tmp_path
+        return SimpleNamespace(f_blocks=10**6, f_bavail=left // 1000, f_frsize=1000)
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    with pytest.raises(StoreUnavailable, match=r"the disk of .*store\.db has 0\.9 MiB left.*`wa-gateway prune`"):
+        await store.append(bodies[20])
+    assert "MiB left" in str(await store.refusal())
+    store.settle(done(appended[0].deliveries[0]))
+    await store.change(destination, lambda control: control.with_mode(Mode.PAUSED, "", NOW_MS))
+    await store.flush()
+    await store.prune(Cutoffs(NOW_MS + 1, NOW_MS + 1), 0, 20)
+    assert await store.refusal() is None, "what is free in the file is room"
+    assert (await store.append(bodies[20])).stored == [True]
+    left = 0
+    for one in appended[1:]:
+        store.settle(done(one.deliveries[0]))
+    await store.flush()
+    assert "the disk of" in str(await store.refusal())
+    await store.prune(Cutoffs(NOW_MS + 1, NOW_MS + 1), 0, 20)
+    assert await store.refusal() is None
     await store.close()
 
 
@@ -263,7 +300,7 @@ async def test_settlements_are_kept_until_the_disk_takes_them(tmp_path: Path) ->
     with pytest.raises(StoreUnavailable):
         await store.flush()
     assert store.unsettled == 1
-    assert await store.writable() is False
+    assert "cannot write" in str(await store.refusal())
     await store._call(lambda: store._database.execute("PRAGMA query_only = OFF"))
     await store.flush()
     assert store.unsettled == 0
@@ -552,6 +589,64 @@ async def test_a_file_of_the_version_before_the_ledger_is_brought_up_to_date(tmp
     accounts = await store.accounts()
     assert [(one.matched, one.balances, one.delivered, one.dead) for one in accounts] == [(39, True, 6, 6)] * 2
     await store.close()
+
+
+def test_the_file_and_those_beside_it_are_for_their_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+
+    async def modes() -> set[int]:
+        store = await opened(path)
+        found = {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.glob("store.db*")}
+        assert len(list(tmp_path.glob("store.db*"))) == 4, "the file, its log, the log's index, the lock"
+        await store.close()
+        return found
+
+    umask = os.umask(0o022)
+    try:
+        assert asyncio.run(modes()) == {0o600}
+        path.chmod(0o640)
+        assert asyncio.run(modes()) == {0o600, 0o640}, "who gave it to a group meant that"
+    finally:
+        os.umask(umask)
+
+
+async def test_damage_within_is_told_and_nothing_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    store = await opened(path)
+    source, destination = await registered(store)
+    for number in range(50):
+        await store.append(submission(source, [event(number)], (destination,), body=b"x" * 5000))
+    await store.close()
+    with path.open("r+b") as file:
+        file.seek(20 * FILE_PAGE_BYTES)
+        file.write(os.urandom(path.stat().st_size - 20 * FILE_PAGE_BYTES))
+    before = path.read_bytes()
+    told = f"{re.escape(str(path))} is damaged or no SQLite database .*restore a backup"
+    with pytest.raises(StoreError, match=told):
+        await opened(path)
+    assert path.read_bytes() == before
+    async with open_session(StoreUrl("sqlite", path)) as session:
+        with pytest.raises(StoreUnavailable, match=told):
+            await session.fetch("SELECT body FROM receipts")
+    with pytest.raises(StoreUnavailable, match=told):
+        sqlite_ledger.look(path, lambda database: database.execute("SELECT body FROM receipts").fetchall())
+
+
+async def test_damage_that_shows_later_is_told_as_at_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    store = await opened(path)
+    source, destination = await registered(store)
+    appended = await store.append(submission(source, [event(1)], (destination,), body=b"x" * 500_000))
+    await store.close()
+    with path.open("r+b") as file:  # the body is in a chain of pages, which is followed when it is asked for
+        file.seek(path.stat().st_size - 50 * FILE_PAGE_BYTES)
+        file.write(b"\xff" * 40 * FILE_PAGE_BYTES)
+    before = path.read_bytes()
+    store = await opened(path)
+    with pytest.raises(StoreUnavailable, match=f"{re.escape(str(path))} is damaged.*restore a backup"):
+        await store.body(appended.deliveries[0].event.receipt)
+    await store.close()
+    assert path.read_bytes() == before
 
 
 def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -233,7 +233,7 @@ async def test_a_closed_store_says_so(store: Store, source: int) -> None:
     for question in (store.counts, store.accounts, store.volume, store.controls, store.flush):
         with pytest.raises(StoreUnavailable):
             await question()
-    assert await store.writable() is False
+    assert await store.refusal() == "the store is closed"
     await store.close()
 
 

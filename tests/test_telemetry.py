@@ -18,7 +18,7 @@ import pytest
 
 from gateway.delivering.engine import _Reporter
 from gateway.delivering.policy import Outcome
-from gateway.store.base import Delivery, State, StoredEvent
+from gateway.store.base import Delivery, Run, State, StoredEvent
 from gateway.telemetry import Metrics, _Bridge, _LineWriter
 from tests.support import NOW_MS, FakeClock, until
 
@@ -185,7 +185,7 @@ def test_attempts_are_told_once_a_request_in_lines_that_are_not_torn() -> None:
     log: Any = SimpleNamespace(info=lambda name, **fields: lines.append({"event": name, **fields}))
     crm: Any = SimpleNamespace(tenant="acme", name="crm")
     metrics, clock = Metrics(), FakeClock()
-    report = _Reporter(crm, clock, log, metrics)
+    report = _Reporter(crm, Run(9, 1, 4, "replay"), clock, log, metrics)
     some = [Delivery(stored(number), 1, number) for number in range(123)]
     report([(one, State.DELIVERED) for one in some[:120]] + [(some[120], State.DEAD)], Outcome(200, took_s=0.25))
     assert [(line["outcome"], line.get("events", 1)) for line in lines] == [
@@ -193,6 +193,7 @@ def test_attempts_are_told_once_a_request_in_lines_that_are_not_torn() -> None:
     ]  # fmt: skip
     assert [id_ for line in lines[:3] for id_ in line["event_ids"]] == [one.event.id.hex() for one in some[:120]]
     assert lines[3]["event_id"] == some[120].event.id.hex()
+    assert all(line["replay"] == 4 for line in lines)
     assert max(len(orjson.dumps(line)) for line in lines) < select.PIPE_BUF - 500
     seen = {sample.name: sample.value for family in metrics.registry.collect() for sample in family.samples}
     assert seen["wagw_attempt_duration_seconds_count"] == 1

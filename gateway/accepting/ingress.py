@@ -90,9 +90,9 @@ class Ingress:
         *,
         origin: str,
         max_items: int,
-        full: Callable[[str], bool] = lambda tenant: False,
+        full: Callable[[str, int], str | None] = lambda tenant, size: None,
     ) -> None:
-        """`full` says of a tenant, by name, that it holds all of the store that it may."""
+        """`full` is asked before so many bytes of a tenant are stored: why they may not be, in a word."""
         self._sources = {f"/hooks/{one.source.tenant}/{one.source.name}": one for one in sources}
         self._store = store
         self._clock = clock
@@ -175,9 +175,10 @@ class Ingress:
                     mapped = await asyncio.to_thread(self._map, served, raw, receipt_id, received_ms)
                 else:
                     mapped = self._map(served, raw, receipt_id, received_ms)
-                self._admit(served, mapped.proof)
+                submission = _submission(served, raw, mapped, receipt_id, received_ms)
+                self._admit(served, mapped.proof, submission.size)
                 wide["receipt"] = receipt_id.hex()
-                appended = await self._store.append(_submission(served, raw, mapped, receipt_id, received_ms))
+                appended = await self._store.append(submission)
                 return self._accepted(served, raw, mapped, appended, received_ms, wide)
         except Unauthorized as refusal:
             return self._unauthorized(served, refusal, wide)
@@ -226,14 +227,14 @@ class Ingress:
             self._drift.saw(served.source.adapter, raw.with_body(mapped.body), mapped.notes.drift, received_ms)
         return Answer(200, b'{"events":%d,"duplicates":%d}' % (stored, duplicates))
 
-    def _admit(self, served: Served, proof: Proof) -> None:
+    def _admit(self, served: Served, proof: Proof, size: int) -> None:
         """What a proven request still has to pass. Raises Refused."""
         source = served.source
         self._metrics.proofs.add(source.tenant, source.name, proof.name, proof.index)
         if served.rate_limit is not None:
             served.rate_limit.check()
-        if self._full(source.tenant):
-            raise Refused(503, "tenant_over_quota", retry_after_s=QUOTA_RETRY_S)
+        if reason := self._full(source.tenant, size):
+            raise Refused(503, reason, retry_after_s=QUOTA_RETRY_S)
 
     def _map(self, served: Served, raw: RawRequest, receipt_id: bytes, received_ms: int) -> Mapped:
         """Verify, redact, parse, stamp. Raises Unauthorized."""

@@ -27,8 +27,11 @@ def command(event: str, path: Path, as_json: bool) -> None:
     async def work() -> None:
         async with operation(path) as verb:
             event_id = event_id_of(event)
-            if await listing.show(verb.session, event_id) is None:
+            shown = await listing.show(verb.session, event_id)
+            if shown is None:
                 raise Failed(f"there is no event {event_id}")
+            if shown.pruned:
+                click.echo(f"event {event_id} is pruned, and its attempts with it", err=True)
             attempts = await listing.attempts(verb.session, event_id)
             if as_json:
                 await print_json(each(_told(attempt) for attempt in attempts))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,7 +11,7 @@ import orjson
 from gateway.cli.failures import open_config
 from gateway.cli.operating import Operation, config_option, json_option, now_ms, operate, operation
 from gateway.cli.table import each, print_json, print_table, time_text
-from gateway.control import Control, Mode
+from gateway.control import Control, Mode, Order
 from gateway.operations import control
 from gateway.operations.control import Standing
 from gateway.operations.probe import Result, probe
@@ -23,6 +22,13 @@ HEADINGS = (
     "destination", "mode", "since", "config", "breaker", "pending", "parked", "dead", "oldest", "host", "reason",
 )  # fmt: skip
 
+CONFIG = {
+    (True, True): "in config",
+    (True, False): "not served",
+    (False, True): "still served",
+    (False, False): "gone",
+}
+"""By whether this configuration has it, and whether the processes have it."""
 SHOWN = 200
 """Characters of an answer."""
 
@@ -43,7 +49,11 @@ def command() -> None:
 @config_option
 @json_option
 def list_command(path: Path, as_json: bool) -> None:
-    """Show how destinations stand: what they were told, whether the configuration has them, what waits for them."""
+    """Show how destinations stand: what they were told, whether they are served, what waits for them.
+
+    `config` compares this configuration with that of the processes that run, or else ran last: `gone` is in neither,
+    `still served` in theirs alone, `not served` in this one alone.
+    """
 
     async def work() -> None:
         async with operation(path) as verb:
@@ -62,8 +72,11 @@ def list_command(path: Path, as_json: bool) -> None:
 @config_option
 @json_option
 def pause_command(name: str, reason: str, path: Path, as_json: bool) -> None:
-    """Deliver nothing there for now. What comes meanwhile is parked, and delivered in order after `resume`."""
-    _tell(path, name, _mode(Mode.PAUSED, reason or "paused by an operator"), as_json=as_json)
+    """Deliver nothing there for now. What comes meanwhile is parked, and delivered in order after `resume`.
+
+    One that is disabled stays so.
+    """
+    _tell(path, name, Order.PAUSE, reason or "paused by an operator", as_json=as_json)
 
 
 @command.command("disable", short_help="Deliver nothing there until further notice; what comes is parked.")
@@ -73,7 +86,7 @@ def pause_command(name: str, reason: str, path: Path, as_json: bool) -> None:
 @json_option
 def disable_command(name: str, reason: str, path: Path, as_json: bool) -> None:
     """Deliver nothing there until further notice. What comes is parked all the same; `enable` ends it."""
-    _tell(path, name, _mode(Mode.DISABLED, reason or "disabled by an operator"), as_json=as_json)
+    _tell(path, name, Order.DISABLE, reason or "disabled by an operator", as_json=as_json)
 
 
 @command.command("resume", short_help="Go on after a pause.")
@@ -81,9 +94,8 @@ def disable_command(name: str, reason: str, path: Path, as_json: bool) -> None:
 @config_option
 @json_option
 def resume_command(name: str, path: Path, as_json: bool) -> None:
-    """Go on after a pause: what was parked is delivered, in order. One that is disabled stays so: see `enable`."""
-    activate = _mode(Mode.ACTIVE)
-    _tell(path, name, lambda before: before if before.mode is Mode.DISABLED else activate(before), as_json=as_json)
+    """Go on after a pause: what was parked is delivered, in order. One that is disabled is refused: see `enable`."""
+    _tell(path, name, Order.RESUME, "", as_json=as_json)
 
 
 @command.command("enable", short_help="Go on after having been disabled, or paused.")
@@ -92,7 +104,7 @@ def resume_command(name: str, path: Path, as_json: bool) -> None:
 @json_option
 def enable_command(name: str, path: Path, as_json: bool) -> None:
     """Go on after having been disabled, by an operator or by lasting answers 410: what was parked is delivered."""
-    _tell(path, name, _mode(Mode.ACTIVE), as_json=as_json)
+    _tell(path, name, Order.ENABLE, "", as_json=as_json)
 
 
 @command.command("test", short_help="Send a test event, and show what is answered.")
@@ -120,15 +132,11 @@ def test_command(context: click.Context, name: str, path: Path, as_json: bool) -
     context.exit(0 if result.good else 1)
 
 
-def _mode(mode: Mode, reason: str = "") -> Callable[[Control], Control]:
-    return lambda before: before.with_mode(mode, reason, now_ms())
-
-
-def _tell(path: Path, name: str, change: Callable[[Control], Control], *, as_json: bool) -> None:
+def _tell(path: Path, name: str, order: Order, reason: str, *, as_json: bool) -> None:
     async def work() -> None:
         async with operation(path, write=True) as verb:
             key = await verb.destination(name)
-            before, after = await control.change(verb.session, key, change)
+            before, after = await control.tell(verb.session, key, order, reason, now_ms())
             if as_json:
                 told = {"mode": after.mode.value, "reason": after.reason, "before": before.mode.value}
                 click.echo(orjson.dumps({"tenant": key[0], "destination": key[1], **told}))
@@ -152,7 +160,7 @@ def _cells(verb: Operation, standing: Standing) -> tuple[object, ...]:
         f"{standing.tenant}/{standing.name}",
         its_control.mode,
         time_text(its_control.mode_since_ms),
-        "in config" if standing.configured else "gone",
+        CONFIG[standing.configured, standing.served],
         f"open since {time_text(its_control.open_since_ms)}" if its_control.open_since_ms else "closed",
         standing.pending - standing.parked,
         standing.parked,
@@ -172,6 +180,7 @@ def _told(verb: Operation, standing: Standing) -> dict[str, object]:
         "reason": its_control.reason,
         "mode_since": time_text(its_control.mode_since_ms),
         "configured": standing.configured,
+        "served": standing.served,
         "breaker": "open" if its_control.open_since_ms else "closed",
         "breaker_since": time_text(its_control.open_since_ms),
         "pending": standing.pending - standing.parked,

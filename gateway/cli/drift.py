@@ -11,6 +11,7 @@ import orjson
 from gateway.cli.operating import config_option, json_option, operate, operation
 from gateway.cli.table import time_text
 from gateway.operations import drift
+from gateway.operations.selection import provider_of
 from gateway.store.base import DriftSample
 
 
@@ -27,8 +28,9 @@ def command(path: Path, provider: str | None, as_json: bool) -> None:
 
     async def work() -> None:
         async with operation(path) as verb:
+            wanted = await provider_of(verb.session, provider)
             for sample in await drift.samples(verb.session):
-                if provider in (None, sample.provider):
+                if wanted in (None, sample.provider):
                     click.echo(_json(sample) if as_json else "\n".join(_lines(sample)))
 
     operate(work())

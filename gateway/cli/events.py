@@ -11,7 +11,7 @@ import click
 import orjson
 
 from gateway.cli import deliveries
-from gateway.cli.failures import Failed
+from gateway.cli.failures import Failed, open_config
 from gateway.cli.operating import (
     Operation,
     config_option,
@@ -22,10 +22,12 @@ from gateway.cli.operating import (
     selecting,
 )  # fmt: skip
 from gateway.cli.table import each, print_json, print_table, time_text
+from gateway.config import Config
 from gateway.operations import listing
 from gateway.operations.listing import ListedDelivery, ListedEvent, ShownEvent
 from gateway.operations.selection import event_id_of
 from gateway.sending.raw import cut_raw
+from gateway.store.session import Session, StoreAway, open_session
 from gateway.trying.summary import short_type
 from providers import Malformed
 from providers.wire import load_json
@@ -62,13 +64,11 @@ def list_command(path: Path, limit: int, as_json: bool, **given: Any) -> None:
 @selecting("since", "tenant", "source", "provider", "types", "person")
 @json_option
 def tail_command(path: Path, as_json: bool, **given: Any) -> None:
-    """Print events as they come, with --since those that came since then first. Ctrl-C ends it."""
+    """Print events as they come, with --since those that came since then first. Ctrl-C ends it.
 
-    async def work() -> None:
-        async with operation(path) as verb:
-            await _print(_follow(verb, given), as_json, WIDTHS)
-
-    operate(work())
+    While the database cannot be reached it waits, and then goes on where it was.
+    """
+    operate(_print(_follow(open_config(path), given), as_json, WIDTHS))
 
 
 @command.command("show", short_help="Show an event with its deliveries.")
@@ -102,10 +102,29 @@ async def _print(events: AsyncIterator[ListedEvent], as_json: bool, widths: Sequ
         await print_table(HEADINGS, (_cells(event) async for event in events), widths)
 
 
-async def _follow(verb: Operation, given: dict[str, Any]) -> AsyncIterator[ListedEvent]:
-    follower = listing.Follower(verb.session, await verb.criteria(**given))
+async def _follow(config: Config, given: dict[str, Any]) -> AsyncIterator[ListedEvent]:
+    async with open_session(config.store) as session:
+        follower = listing.Follower(await Operation(config, session).criteria(**given))
+    away = False
     while True:
-        found, more = await follower.next()
+        try:
+            async with open_session(config.store) as session:
+                if away:
+                    click.echo("the store is back", err=True)
+                    away = False
+                async for event in _from(session, follower):
+                    yield event
+        except StoreAway as error:
+            if not away:
+                click.echo(f"the store is away, waiting for it: {error}", err=True)
+            away = True
+            await asyncio.sleep(POLL_S)
+
+
+async def _from(session: Session, follower: listing.Follower) -> AsyncIterator[ListedEvent]:
+    """For as long as the session lasts."""
+    while True:
+        found, more = await follower.next(session)
         for event in found:
             yield event
         if not more:

@@ -9,7 +9,7 @@ import click
 
 from gateway.cli.failures import Failed, open_config
 from gateway.config.values import StoreUrl
-from gateway.store.base import StoreError
+from gateway.store.base import StoreError, StoreUnavailable
 from gateway.store.engines import store_of
 from gateway.store.migrate import Migration
 from gateway.store.versions import outstanding_of
@@ -30,7 +30,7 @@ def command(path: Path, dry_run: bool) -> None:
     store = open_config(path).store
     try:
         lacking = asyncio.run(_migrate(store, dry_run))
-    except StoreError as error:
+    except (StoreError, StoreUnavailable) as error:
         raise Failed(str(error)) from None
     if not lacking:
         click.echo(f"{store} is up to date")

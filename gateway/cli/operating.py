@@ -18,7 +18,6 @@ import click
 from gateway.cli.failures import Failed, open_config
 from gateway.clock import SystemClock
 from gateway.config import Config, Destination
-from gateway.config.errors import suggestion
 from gateway.config.values import parse_duration
 from gateway.operations import control
 from gateway.operations.runs import NotPossible
@@ -29,6 +28,8 @@ from gateway.operations.selection import (
     NotUnderstood,
     event_id_of,
     named,
+    provider_of,
+    tenant_of,
     types_of,
     with_person,
     within,
@@ -74,13 +75,16 @@ class Operation:
         """TENANT/NAME, or the name alone where one tenant has it; of the configuration or of the store."""
         return named(text, {*self.destinations, *await control.known(self.session)}, "destination")
 
+    async def tenant(self, text: str | None) -> str | None:
+        """Of the configuration or of the store; None, where none is named."""
+        return await tenant_of(self.session, text, self.config.tenants)
+
     async def criteria(self, **given: Any) -> Criteria:
         """What the options of `selecting` say. Raises NotUnderstood."""
-        tenant, source, destination = given.get("tenant"), given.get("source"), given.get("destination")
-        sources = {(row[0], row[1]) for row in await self.session.fetch("SELECT tenant, name FROM sources")}
-        if tenant is not None and tenant not in (known := {*self.config.tenants, *(key[0] for key in sources)}):
-            raise NotUnderstood(f"there is no tenant {tenant!r}; {suggestion(tenant, known)}")
+        tenant = await self.tenant(given.get("tenant"))
+        source, destination = given.get("source"), given.get("destination")
         if source is not None:
+            sources = {(row[0], row[1]) for row in await self.session.fetch("SELECT tenant, name FROM sources")}
             tenant, source = named(source, within(tenant, sources), "source")
         if destination is not None:
             keys = {*self.destinations, *await control.known(self.session)}
@@ -91,7 +95,7 @@ class Operation:
             tenant=tenant,
             source=source,
             destination=destination,
-            provider=given.get("provider"),
+            provider=await provider_of(self.session, given.get("provider")),
             outcome=given.get("outcome"),
             types=types_of(given.get("types", ())),
             states=given.get("states", ()),
@@ -158,13 +162,13 @@ def _instant(context: click.Context, parameter: click.Parameter, given: str | No
         return now_ms() - int((duration(context, parameter, given) or 0) * 1000)
     try:
         instant = datetime.fromisoformat(given)
-    except ValueError:
-        instant = datetime.min
-    if instant.tzinfo is None:
+        if instant.tzinfo is None:
+            raise ValueError
+        return int(instant.astimezone(UTC).timestamp() * 1000)
+    except (ValueError, OverflowError):
         raise click.BadParameter(
             "must be a time by RFC 3339, such as 2026-06-08T20:59:43Z, or how long ago, such as 90m", context, parameter
-        )
-    return int(instant.astimezone(UTC).timestamp() * 1000)
+        ) from None
 
 
 _OPTIONS: dict[str, Callable[[Any], Any]] = {

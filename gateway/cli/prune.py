@@ -34,6 +34,7 @@ def command(older_than: float | None, parked: str | None, dry_run: bool, yes: bo
 
     A running gateway does the same by itself. What is still to be delivered is never deleted; what is parked leaves
     by --expire-parked alone, and is counted as expired. Ids are remembered for as long as `retention.ids` says.
+    Replays and remaps that are over and older go as well: `--list` does not show them any more.
     """
 
     async def work() -> None:

@@ -21,7 +21,7 @@ from gateway.cli.operating import (
     yes_option,
 )
 from gateway.cli.runs import carry_out, conduct, run_options
-from gateway.cli.table import each, print_json, print_table
+from gateway.cli.table import counted, each, print_json, print_table
 from gateway.operations import remap
 from gateway.operations.mapping import Change, leaves
 from gateway.operations.remap import Done, Plan
@@ -72,7 +72,7 @@ async def _remap(path: Path, given: dict[str, Any], *, dry_run: bool, yes: bool,
         await _print_plan(plan, as_json=as_json)
         if not plan.receipts:
             return 0
-        confirm(f"Parse {plan.receipts} webhooks again, and deliver what that changes?", yes=yes)
+        confirm(f"Parse {counted(plan.receipts, 'webhook')} again, and deliver what that changes?", yes=yes)
         return await _carry_out(verb, await remap.start(verb.session, plan, now_ms()), as_json=as_json)
 
 
@@ -85,7 +85,7 @@ async def _carry_out(verb: Operation, run: Run, *, as_json: bool) -> int:
             total = total.plus(done)
             yield done.receipts
 
-    code = await carry_out(verb, run, fill, "webhooks parsed", as_json=as_json)
+    code = await carry_out(verb, run, fill, "webhook", "parsed", as_json=as_json)
     click.echo(orjson.dumps(_told(total)) if as_json else "\n".join(_lines(total)))
     return code
 
@@ -97,7 +97,7 @@ async def _survey(verb: Operation, plan: Plan, *, as_json: bool) -> int:
     if as_json:
         await print_json(each([_told(total)]))
     else:
-        click.echo(f"{total.receipts} webhooks parsed")
+        click.echo(f"{counted(total.receipts, 'webhook')} parsed")
         click.echo("\n".join([*_lines(total), *(_example(total.example) if total.example else ())]))
     return 0
 
@@ -114,8 +114,8 @@ async def _print_plan(plan: Plan, *, as_json: bool) -> None:
 def _lines(done: Done) -> list[str]:
     unreadable = ", ".join(f"{count} {word}" for word, count in sorted(done.unreadable.items()))
     return [
-        f"{done.new} new events, {done.live} deliveries of them",
-        f"{done.revised} corrected events, {done.again} deliveries of them",
+        f"{counted(done.new, 'new event')}, to be delivered {counted(done.live, 'time')}",
+        f"{counted(done.revised, 'corrected event')}, to be delivered {counted(done.again, 'time')}",
         *([f"not read: {unreadable}"] if unreadable else []),
     ]
 

@@ -20,10 +20,11 @@ from gateway.cli.operating import (
     yes_option,
 )
 from gateway.cli.runs import carry_out, conduct, run_options
-from gateway.cli.table import each, print_json, print_table, time_text
-from gateway.operations import replay
+from gateway.cli.table import counted, each, print_json, print_table, time_text
+from gateway.operations import control, replay
 from gateway.operations.replay import Group, Plan
 from gateway.operations.runs import Run
+from gateway.operations.selection import Key
 from gateway.trying.summary import short_type
 
 HEADINGS = ("destination", "type", "deliveries", "oldest", "newest", "note")
@@ -46,6 +47,9 @@ def command(
     number as `replay`; readers that know their ids pass them over. Without --state, those named by --id are sent
     whatever became of them, all others if they are delivered, dead, suppressed or expired.
 
+    What is dead stays dead when it is sent again: the run has its own deliveries. So with --state, what another run
+    has delivered, or is still to deliver, is left out and counted; --id sends it all the same.
+
     Ctrl-C pauses the run; --resume goes on, --cancel ends it. The gateway may be running or not.
     """
     conduct(
@@ -62,7 +66,7 @@ async def _replay(path: Path, given: dict[str, Any], *, dry_run: bool, yes: bool
         if not criteria.told():
             raise click.UsageError("say which events: --since, --id, --state, --destination or others")
         plan = await replay.plan(verb.session, criteria)
-        await _print_plan(verb, plan, as_json=as_json)
+        await _print_plan(plan, await control.served(verb.session), as_json=as_json)
         if dry_run or not plan.deliveries:
             return 0 if plan.deliveries or not (plan.unknown or plan.pruned) else 1
         confirm(f"Deliver {plan.deliveries} again?", yes=yes)
@@ -70,7 +74,7 @@ async def _replay(path: Path, given: dict[str, Any], *, dry_run: bool, yes: bool
 
 
 async def _carry_out(verb: Operation, run: Run, *, as_json: bool) -> int:
-    return await carry_out(verb, run, _fill, "deliveries made", as_json=as_json)
+    return await carry_out(verb, run, _fill, "delivery", "made", as_json=as_json)
 
 
 def _fill(verb: Operation, run: Run) -> AsyncIterator[int]:
@@ -79,20 +83,24 @@ def _fill(verb: Operation, run: Run) -> AsyncIterator[int]:
     return replay.fill(verb.session, run, unordered.__contains__)
 
 
-async def _print_plan(verb: Operation, plan: Plan, *, as_json: bool) -> None:
+async def _print_plan(plan: Plan, served: set[Key], *, as_json: bool) -> None:
     if as_json:
         await print_json(each(_group_told(group) for group in plan.groups))
     elif plan.groups:
-        await print_table(HEADINGS, each(_group_cells(verb, group) for group in plan.groups))
-    for number, what in ((plan.pruned, "pruned"), (plan.unknown, "not in the store")):
+        await print_table(HEADINGS, each(_group_cells(group, served) for group in plan.groups))
+    for number, unit, why in (
+        (plan.elsewhere, "delivery", "that another run has made, delivered or pending"),
+        (plan.pruned, "event", "pruned"),
+        (plan.unknown, "event", "not in the store"),
+    ):
         if number:
-            click.echo(f"{number} of the events named are {what}", err=True)
+            click.echo(f"left out: {counted(number, unit)} {why}", err=True)
     if not as_json:
-        click.echo(f"{plan.deliveries} deliveries")
+        click.echo(counted(plan.deliveries, "delivery"))
 
 
-def _group_cells(verb: Operation, group: Group) -> tuple[object, ...]:
-    gone = (group.tenant, group.destination) not in verb.destinations
+def _group_cells(group: Group, served: set[Key]) -> tuple[object, ...]:
+    gone = (group.tenant, group.destination) not in served
     return (
         f"{group.tenant}/{group.destination}", short_type(group.type), group.deliveries,
         time_text(group.oldest_ms), time_text(group.newest_ms), "gone from the configuration: parked" if gone else "",

@@ -59,7 +59,8 @@ def command(path: Path, workers: int, log_level: str, log_format: str, seat: str
     except (StoreError, CannotListen) as error:
         raise Failed(str(error)) from None
     except StoreUnavailable as error:
-        raise Failed(f"cannot use {config.store}: {error}") from None
+        named = "" if config.store.kind == "sqlite" else f"cannot use {config.store}: "  # a file is named already
+        raise Failed(f"{named}{error}") from None
     return 0
 
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import click
 import orjson
+from click.core import ParameterSource
 
 from gateway.cli.failures import Failed
 from gateway.cli.operating import Command, Operation, now_ms, operate, operation
 from gateway.cli.program import INTERRUPTED
-from gateway.cli.table import each, print_json, print_table, time_text
+from gateway.cli.table import counted, each, print_json, print_table, time_text
 from gateway.operations import runs
 from gateway.operations.runs import Run, RunStanding
 from gateway.store.base import StoreUnavailable
@@ -23,6 +24,10 @@ from gateway.store.base import StoreUnavailable
 HEADINGS = ("run", "kind", "state", "created", "planned", "made", "delivered", "pending", "dead", "expired")
 _EXIT_CODES = {"running": 0, "done": 0, "paused": INTERRUPTED}
 """By the state that a run is left in."""
+
+_ON_RUNS = ("--list", "--cancel", "--resume")
+_BESIDE = ("--config", "--json", "--yes")
+"""All that may stand beside one of _ON_RUNS: the rest would be ignored."""
 
 Filling = Callable[[Operation, Run], AsyncIterator[int]]
 Work = Coroutine[Any, Any, int]
@@ -45,6 +50,7 @@ def conduct(
     cancel: int | None, resume: int | None, as_json: bool,
 ) -> None:  # fmt: skip
     """What `run_options` ask for; without any of them, `begin`. Ends the command."""
+    _check_alone()
     if cancel is not None:
         work = _cancel(path, cancel, as_json=as_json)
     elif wants_list:
@@ -54,6 +60,20 @@ def conduct(
     else:
         work = begin()
     click.get_current_context().exit(operate(work))
+
+
+def _check_alone() -> None:
+    """What is done with a run takes no selection, no --dry-run, and nothing else that is done with one."""
+    context = click.get_current_context()
+    given = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+    ]
+    asked = [option for option in _ON_RUNS if option in given]
+    others = [option for option in given if option not in (*asked[:1], *_BESIDE)]
+    if asked and others:
+        raise click.UsageError(f"{asked[0]} goes without {', '.join(others)}: nothing is done")
 
 
 async def _list(path: Path, *, as_json: bool) -> int:
@@ -74,7 +94,9 @@ async def _cancel(path: Path, number: int, *, as_json: bool) -> int:
     if as_json:
         click.echo(orjson.dumps({"run": run.id, "kind": run.kind, "state": "cancelled", "expired": expired}))
     else:
-        click.echo(f"{run.kind} {run.id} is cancelled: {expired} deliveries expired")
+        click.echo(f"{run.kind} {run.id} is cancelled: {counted(expired, 'delivery')} expired")
+    if expired:
+        click.echo("any that are on their way right now count as delivered if they arrive", err=True)
     return 0
 
 
@@ -85,8 +107,11 @@ async def _resume(kind: str, path: Path, number: int, go_on: Callable[[Operation
         return await go_on(verb, run)
 
 
-async def carry_out(verb: Operation, run: Run, fill: Filling, unit: str, *, as_json: bool) -> int:
-    """Fill a run, with a progress bar; SIGINT and SIGTERM pause it. Returns the exit code."""
+async def carry_out(verb: Operation, run: Run, fill: Filling, unit: str, does: str, *, as_json: bool) -> int:
+    """Fill a run, with a progress bar; SIGINT and SIGTERM pause it. Returns the exit code.
+
+    `does` is what happens to each `unit`, such as made.
+    """
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
@@ -107,7 +132,7 @@ async def carry_out(verb: Operation, run: Run, fill: Filling, unit: str, *, as_j
         told = {"run": run.id, "kind": run.kind, "state": state, "planned": run.planned, "made": done}
         click.echo(orjson.dumps(told))
     else:
-        click.echo(f"{run.kind} {run.id}: {done} of {run.planned} {unit}, {state}")
+        click.echo(f"{run.kind} {run.id}: {done} of {counted(run.planned, unit)} {does}, {state}")
     if state == "paused":
         click.echo(_go_on(run), err=True)
     if state == "filling":

@@ -30,7 +30,8 @@ def command(tenant: str | None, check: bool, path: Path, as_json: bool) -> None:
 
     async def work() -> list[Account]:
         async with operation(path) as verb:
-            ledger = [account for account in await stats.ledger(verb.session) if tenant in (None, account.tenant)]
+            wanted = await verb.tenant(tenant)
+            ledger = [account for account in await stats.ledger(verb.session) if wanted in (None, account.tenant)]
             if as_json:
                 await print_json(each(account._asdict() | {"balances": account.balances} for account in ledger))
             else:

@@ -66,6 +66,13 @@ def time_text(milliseconds: int | None) -> str | None:
     return datetime.fromtimestamp(milliseconds // 1000, UTC).isoformat().replace("+00:00", "Z")
 
 
+def counted(number: int, what: str) -> str:
+    """`1 delivery`, `2 deliveries`: `what` is the singular."""
+    if number == 1:
+        return f"1 {what}"
+    return f"{number} {what[:-1] + 'ie' if what.endswith('y') else what}s"
+
+
 def _cell(value: object) -> str:
     return "-" if value is None or value == "" else str(value)
 

@@ -25,6 +25,10 @@ from gateway.config.values import Address, StoreUrl
 from providers.base import Adapter
 
 META_RETRIES_S = 7 * DAY
+REPLAYABLE_S = 3600.0
+"""Somebody has to notice first that there is something to send again."""
+BODIES_OF_SIZE = 8
+"""So many of the largest bodies a store holds at least: room for two with their events in its free half."""
 Adapters = Mapping[str, type[Adapter]]
 Model = TypeVar("Model", bound=BaseModel)
 Thing = TypeVar("Thing")
@@ -77,6 +81,7 @@ class _Loader:
         assert settings is not None, "it is None only where there are problems"
         if not tenants:
             self._warnings.append(f"{self._path}: no tenants: every request will be answered 404")
+        self._check_size(settings, root, tenants)
         return Config(
             origin=settings.origin,
             listen=settings.listen,
@@ -156,6 +161,25 @@ class _Loader:
         if settings.retention.ids < META_RETRIES_S:
             place = locate(root, ("retention", "ids"))[0]
             self._warnings.append(f"{place}: retention.ids: Meta sends again for 7 days: events may come twice")
+        if settings.retention.receipts < REPLAYABLE_S:
+            place = locate(root, ("retention", "receipts"))[0]
+            self._warnings.append(
+                f"{place}: retention.receipts: what is done with is gone within the hour: `replay`, `remap` and "
+                "`events show` will not find it"
+            )
+
+    def _check_size(self, settings: GatewayBlock, root: Block, tenants: Mapping[str, Tenant]) -> None:
+        """A body is stored as it came, and its events beside it; retention keeps room for two such."""
+        size = settings.retention.size
+        largest = max(
+            (one.adapter.max_body for tenant in tenants.values() for one in tenant.sources.values()), default=0
+        )
+        if size is not None and size < BODIES_OF_SIZE * largest:
+            place = locate(root, ("retention", "size"))[0]
+            self._warnings.append(
+                f"{place}: retention.size: a webhook may have {largest // 1024**2} MiB, for which so small a store may "
+                f"have no room: give {BODIES_OF_SIZE * largest // 1024**2}MiB or more"
+            )
 
     def _tenant(self, name: str, entry: Entry) -> Tenant:
         block, loc = entry.block, ("tenants", name)

@@ -66,17 +66,22 @@ class Limits(Section):
     )  # fmt: skip
 
 
+LEAST_SIZE = 16 * 1024**2
+"""Empty tables and indexes take half a MiB, and the part that retention keeps free has to hold a second's webhooks."""
+
+
 class Retention(Section):
     """How long things are kept. Nothing goes before all its deliveries are delivered, dead, suppressed or expired."""
 
     receipts: Duration = Field(
         default=30 * DAY, ge=0,
-        description="How long requests, their events and deliveries are kept once they are done with.",
+        description="How long requests, their events and deliveries are kept once they are done with. It is looked at "
+        "once a minute. `replay`, `remap` and `events` find what is kept, and no more.",
     )  # fmt: skip
-    size: Annotated[Annotated[int, Field(ge=1024**2)] | None, parsed_by(parse_size_limit)] = Field(
+    size: Annotated[int | None, parsed_by(parse_size_limit)] = Field(
         default=10 * 1024**3,
-        description="Most that the store may hold, or `none`. The oldest that is done with goes first, whatever its "
-        "age; where all is still to be delivered, requests are answered 503: providers retry.",
+        description="Most that the store may hold, 16MiB or more, or `none`. The oldest that is done with goes first, "
+        "whatever its age; where all is still to be delivered, requests are answered 503: providers retry.",
     )
     tenant_share: Annotated[float, parsed_by(parse_percent), Field(gt=0, le=1)] = Field(
         default=Percent(0.5),
@@ -88,6 +93,13 @@ class Retention(Section):
         description="How long events are remembered by their ids, so that what a provider sends again is recognized. "
         "Meta sends again for 7 days.",
     )  # fmt: skip
+
+    @field_validator("size")
+    @classmethod
+    def _large_enough(cls, size: int | None) -> int | None:
+        if size is not None and size < LEAST_SIZE:
+            raise ValueError("must be 16MiB or more, or none: below that, what comes in within a second may fill it")
+        return size
 
 
 class Channel(Section):

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from pydantic import SecretStr
 from yarl import URL
@@ -46,7 +46,11 @@ _PHONE = re.compile(r"\+[1-9]\d{4,14}", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}", re.ASCII)
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,3})?)%", re.ASCII)
 _SQLITE = re.compile(r"sqlite:(?!//)(.+)")
-_POSTGRESQL = re.compile(r"postgres(?:ql)?://[^/?#]*(?:/[^/?#]*)?(?:\?[^#]*)?")
+_POSTGRESQL = re.compile(r"postgres(?:ql)?://([^/?#]*)(?:/([^/?#]*))?(?:\?([^#]*))?")
+_PORT_OF_HOST = re.compile(r"^(?:\[[0-9A-Fa-f:.]+\]|[^:\[\]]*):?")
+"""All of a host but its port."""
+_NAMING = ("dbname", "database", "service")
+"""Options of a URL that say which database it is."""
 _PASSWORD = re.compile(r"(?<=//)([^:@/]*):.*@|([?&][a-z]*password=)[^&]*")
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 
@@ -149,7 +153,7 @@ def parse_rate(text: object) -> float:
 def parse_address(text: object) -> Address:
     """`127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, or `:8080` for all interfaces."""
     host, colon, port = text.rpartition(":") if isinstance(text, str) else ("", "", "")
-    if not colon or not re.fullmatch(r"\d{1,5}", port, re.ASCII) or int(port) > 65535:
+    if not colon or not _is_port(port):
         raise ValueError(
             "must be an address HOST:PORT, such as 127.0.0.1:8080, [::1]:8080, or :8080 for all interfaces"
         )
@@ -167,8 +171,10 @@ def parse_address(text: object) -> Address:
 
 def parse_store(text: object) -> StoreUrl:
     """`sqlite:PATH`, the path still relative; or the URL of a PostgreSQL database, as libpq reads it."""
-    if isinstance(text, str) and _POSTGRESQL.fullmatch(text) and not _CONTROL.search(text):
-        return StoreUrl("postgresql", url=SecretStr(text))
+    found = _POSTGRESQL.fullmatch(text) if isinstance(text, str) and not _CONTROL.search(text) else None
+    if found is not None:
+        _check_postgresql(*found.groups())
+        return StoreUrl("postgresql", url=SecretStr(found[0]))
     match = _SQLITE.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise ValueError(
@@ -176,6 +182,30 @@ def parse_store(text: object) -> StoreUrl:
             "in a password percent-encoded"
         )
     return StoreUrl("sqlite", Path(match[1]))
+
+
+def _check_postgresql(authority: str, database: str | None, query: str | None) -> None:
+    """What would else be found out when somebody connects, and be told in the driver's words."""
+    user, _, hosts = authority.rpartition("@")
+    if "@" in f"{user}{database}{query}":
+        raise ValueError(
+            "must have no @ but the one before the host: in a password, what is neither letter nor digit is "
+            "percent-encoded, such as %40 for @ and %2F for /"
+        )
+    try:
+        options = parse_qs(query or "", keep_blank_values=True, strict_parsing=bool(query))
+    except ValueError:
+        raise ValueError("must have options as NAME=VALUE behind the question mark, with & between them") from None
+    ports = [_PORT_OF_HOST.sub("", host) for host in hosts.split(",")]
+    ports += [port for value in options.get("port", []) for port in value.split(",")]
+    if not all(_is_port(port) and int(port) for port in ports if port):
+        raise ValueError("must have hosts as HOST:PORT, with a port from 1 to 65535 or none, and IPv6 in brackets")
+    if not database and not any("".join(options.get(name, [])) for name in _NAMING):
+        raise ValueError("must name the database behind the host, such as postgresql://USER:PASSWORD@HOST/DATABASE")
+
+
+def _is_port(text: str) -> bool:
+    return re.fullmatch(r"\d{1,5}", text, re.ASCII) is not None and int(text) <= 65535
 
 
 def parse_origin(text: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -60,6 +60,7 @@ class Engine:
         self._outlets: dict[int, Outlet] = {}
         self._targets: dict[int, Target] = {}
         self._replicas = 1
+        self._current = True
         self._shards: frozenset[int] = frozenset()
         self._gaining: frozenset[int] = frozenset()
         self._early: set[int] = set()
@@ -146,11 +147,25 @@ class Engine:
             if queue is not None:
                 queue.begin(backlogs.get(number, Backlog()))
 
-    async def yielding(self, shards: frozenset[int]) -> None:
+    async def yielding(self, shards: frozenset[int]) -> AsyncGenerator[frozenset[int], None]:
         self._gaining -= shards
         self._set_shards(self._shards - shards)
-        await asyncio.gather(*(queue.leave(shards) for queue in self._queues()))
-        await self._store.flush()
+        queues = self._queues()
+        for queue in queues:
+            queue.leave(shards)
+        while shards:
+            busy = {queue: on_its_way for queue in queues if (on_its_way := shards & queue.on_its_way)}
+            if free := shards.difference(*busy.values()):
+                for queue in queues:
+                    queue.left(free)
+                yield free
+                shards -= free
+            else:
+                await asyncio.wait([queue.something_ends() for queue in busy], return_when=asyncio.FIRST_COMPLETED)
+
+    @property
+    def on_its_way(self) -> frozenset[int]:
+        return frozenset().union(*(queue.on_its_way for queue in self._queues()))
 
     def lost(self, shards: frozenset[int]) -> None:
         self._gaining -= shards
@@ -162,12 +177,22 @@ class Engine:
         self._shards = shards
         self._metrics.shards.set(len(shards))
 
-    def replicas(self, count: int) -> None:
+    def replicas(self, count: int, *, current: bool) -> None:
         self._metrics.replicas.set(count)
+        if current != self._current and not self._stopping:
+            self._current = current
+            word = "delivering" if current else "standing_by"
+            self._log.warning(word, reason="newest destinations" if current else "others have newer destinations")
         if count != self._replicas:
             self._replicas = count
             for outlet in self._outlets.values():
                 outlet.set_replicas(count)
+
+    def reached(self, error: str | None) -> None:
+        if error is None:
+            self._log.warning("store_available")
+        else:
+            self._log.warning("store_unavailable", error=error)
 
     # What the outlets ask
 
@@ -195,7 +220,7 @@ class Engine:
             target = self._targets[outlet.number] = target_of(destination)
         replay = run.id if run is not None and run.kind == "replay" else None
         send = _Sender(self._forwarder, self._store, target, replay, number)
-        report = _Reporter(destination, self._clock, self._log, self._metrics)
+        report = _Reporter(destination, run, self._clock, self._log, self._metrics)
         return DestinationQueue(number, self.rules(outlet.number), self.means, outlet, send, report)
 
     def control_changed(self, before: Control, after: Control) -> None:
@@ -319,9 +344,10 @@ LOGGED = 50
 class _Reporter:
     """One log line an attempt, and its metrics; further lines where its events are many, or fare differently."""
 
-    def __init__(self, destination: Destination, clock: Clock, log: Log, metrics: Metrics) -> None:
-        self._tenant = destination.tenant
-        self._name = destination.name
+    def __init__(self, destination: Destination, run: Run | None, clock: Clock, log: Log, metrics: Metrics) -> None:
+        self._labels: dict[str, Any] = {"tenant": destination.tenant, "destination": destination.name}
+        if run is not None:
+            self._labels[run.kind] = run.id
         self._clock = clock
         self._log = log
         self._attempt = metrics.attempts_of(destination.tenant, destination.name)
@@ -334,8 +360,7 @@ class _Reporter:
         for state, deliveries in _lines(settled):
             self._log.info(
                 "attempt",
-                tenant=self._tenant,
-                destination=self._name,
+                **self._labels,
                 **_named(deliveries),
                 outcome=state.word,
                 reason=word,

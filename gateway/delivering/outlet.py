@@ -165,9 +165,11 @@ class Outlet:
             queue.recover()
 
     async def _begin_anew(self) -> None:
-        """Finish what is on its way, forget everything, and begin from the store, if at all."""
+        """Finish what is on its way, forget everything, and begin from the store, if at all. What was parked is due at
+        once: the operator knows better than a schedule."""
         self._begun = set()
         await self._end(list(self._queues))
+        resumed = self._parked and not self.control.parks
         self._parked = self.control.parks
         self.probing = self.control.open_since_ms > 0
         self.breaker.forget()
@@ -177,6 +179,8 @@ class Outlet:
         if not self._parked:
             await self._begin(self.number)
             await self._begin_runs()
+            if resumed and not self.probing:
+                self._recover()
 
     async def _begin_runs(self) -> None:
         await self._end([number for number in self._queues if number not in self._runs and number != self.number])

@@ -50,7 +50,7 @@ class DestinationQueue:
         )
         self._feed = Feed(number, rules, store, self._clock, self._memory, self)
         self._loads: set[Load] = set()
-        self._settled: asyncio.Future[None] | None = None
+        self._ended: asyncio.Future[None] | None = None
         self._again_ms: int | None = None
         self._timer: Timer | None = None
         self._attempts: set[asyncio.Task[None]] = set()
@@ -95,19 +95,29 @@ class DestinationQueue:
                 task.cancel()
         await asyncio.gather(*self._feed.tasks, *self._attempts, return_exceptions=True)
 
-    async def leave(self, shards: frozenset[int]) -> None:
-        """Begin nothing more in these shards, finish what is on its way, and forget them."""
+    def leave(self, shards: frozenset[int]) -> None:
+        """Begin nothing more in these shards."""
         self._forget(shards, Load.unsent)
-        while any(self._of(shards, load.open.values()) for load in self._loads):
-            if self._settled is None:
-                self._settled = asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._settled)
-        self._memory.forget_gaps(self.number, shards)  # not before: the last ones may have told of some
+
+    @property
+    def on_its_way(self) -> set[int]:
+        """Shards of which something is."""
+        return {shard_of(self.number, delivery.lane) for load in self._loads for delivery in load.open.values()}
+
+    def something_ends(self) -> asyncio.Future[None]:
+        """When something is no longer on its way."""
+        if self._ended is None:
+            self._ended = asyncio.get_running_loop().create_future()
+        return self._ended
+
+    def left(self, shards: frozenset[int]) -> None:
+        """Nothing of these is on its way any more: what may have told of gaps has."""
+        self._memory.forget_gaps(self.number, shards)
 
     def lose(self, shards: frozenset[int]) -> None:
         """Forget these shards at once: whatever comes of what is on its way there is no longer our affair."""
         self._forget(shards, lambda load: list(load.open.values()))
-        self._memory.forget_gaps(self.number, shards)
+        self.left(shards)
 
     def _forget(self, shards: frozenset[int], given_up: Callable[[Load], list[Delivery]]) -> None:
         self._memory.forget(self.number, shards)
@@ -194,7 +204,7 @@ class DestinationQueue:
                     await self._deliver(load, load.still(load.deliveries))
                 finally:
                     self._loads.discard(load)
-                    self._tell_who_leaves()
+                    self._tell_who_waits()
                     self.active -= 1
                     self._gate.ended(self)
                 if self._stopping or self._store.unsettled > MAX_UNSETTLED:
@@ -259,12 +269,12 @@ class DestinationQueue:
     def _put_down(self, load: Load, delivery: Delivery) -> None:
         del load.open[delivery.event.seq]
         self._memory.window.remove(delivery)
-        self._tell_who_leaves()
+        self._tell_who_waits()
 
-    def _tell_who_leaves(self) -> None:
-        if self._settled is not None:
-            self._settled.set_result(None)
-            self._settled = None
+    def _tell_who_waits(self) -> None:
+        if self._ended is not None:
+            self._ended.set_result(None)
+            self._ended = None
 
     def _finish(self, load: Load, part: list[Delivery], outcome: Outcome) -> None:
         now_ms = self._clock.steady_ms()

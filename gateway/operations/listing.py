@@ -104,24 +104,26 @@ async def events(session: Session, criteria: Criteria, limit: int | None = None)
 
 
 class Follower:
-    """New events, as they come. Commits that overlap may show up with a lower number than what was seen already."""
+    """New events, as they come. Commits that overlap may show up with a lower number than what was seen already.
 
-    def __init__(self, session: Session, criteria: Criteria) -> None:
-        self._session = session
-        self._conditions, self._parameters = where(session, criteria)
-        self._since_ms = criteria.since_ms
+    Each look may be by another session; one that fails changes nothing.
+    """
+
+    def __init__(self, criteria: Criteria) -> None:
+        self._criteria = criteria
         self._first = self._position = -1
         self._seen: set[int] = set()
 
-    async def next(self) -> tuple[list[ListedEvent], bool]:
+    async def next(self, session: Session) -> tuple[list[ListedEvent], bool]:
         """The next ones in order, and whether there are more right now."""
-        top = await self._last()
+        top = int((await session.fetch("SELECT coalesce(max(seq), 0) FROM events"))[0][0])
         if self._first < 0:
-            self._first = self._position = await self._begin(top)
-        rows = await self._session.fetch(
-            f"SELECT {_EVENT} {joined('ers')} {self._conditions} AND e.seq > :after AND e.seq <= :top "
+            self._first = self._position = await self._begin(session, top)
+        conditions, parameters = where(session, self._criteria)
+        rows = await session.fetch(
+            f"SELECT {_EVENT} {joined('ers')} {conditions} AND e.seq > :after AND e.seq <= :top "
             "ORDER BY e.seq LIMIT :limit",
-            after=max(self._first, self._position - LOOK_BACK), top=top, limit=LOOK_BACK * 2, **self._parameters,
+            after=max(self._first, self._position - LOOK_BACK), top=top, limit=LOOK_BACK * 2, **parameters,
         )  # fmt: skip
         more = len(rows) == LOOK_BACK * 2
         self._position = rows[-1][1] if more else top
@@ -130,16 +132,13 @@ class Follower:
         self._seen = {sequence for sequence in self._seen if sequence > self._position - LOOK_BACK}
         return found, more
 
-    async def _last(self) -> int:
-        return int((await self._session.fetch("SELECT coalesce(max(seq), 0) FROM events"))[0][0])
-
-    async def _begin(self, top: int) -> int:
+    async def _begin(self, session: Session, top: int) -> int:
         """The number before the first one that is wanted."""
-        if self._since_ms is None:
+        if self._criteria.since_ms is None:
             return top
-        rows = await self._session.fetch(
+        rows = await session.fetch(
             "SELECT min(e.seq) FROM receipts r JOIN events e ON e.receipt = r.seq WHERE r.received_ms >= :since_ms",
-            since_ms=self._since_ms,
+            since_ms=self._criteria.since_ms,
         )
         return top if rows[0][0] is None else int(rows[0][0]) - 1
 

@@ -11,8 +11,8 @@ from gateway.store.base import PENDING
 from gateway.store.ledger import Cutoffs, Pruned
 from gateway.store.session import Session
 
-STEP = 500
-"""Receipts that a step looks at."""
+STEP = 50
+"""Receipts that a step looks at. What is deleted goes through a file's log first, for which room may be scarce."""
 
 _OVER = f"""
 SELECT count(*), coalesce(sum(length(r.body)), 0) FROM receipts r WHERE r.received_ms < :before_ms AND NOT EXISTS (

@@ -30,12 +30,14 @@ class Group(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What a replay would do. `pruned` and `unknown` are ids that were asked for and cannot be replayed."""
+    """What a replay would do. `pruned` and `unknown` are ids that were asked for and cannot be replayed; `elsewhere`
+    are deliveries that are left out, since another run has made them."""
 
     criteria: Criteria
     groups: list[Group]
     first: int
     last: int
+    elsewhere: int = 0
     pruned: int = 0
     unknown: int = 0
 
@@ -50,17 +52,19 @@ async def plan(session: Session, criteria: Criteria) -> Plan:
         criteria = replace(criteria, states=FINAL)
     conditions, parameters = where(session, criteria)
     rows = await session.fetch(
-        "SELECT n.tenant, n.name, e.type, count(*), min(r.received_ms), max(r.received_ms), min(e.seq), max(e.seq) "
-        f"{joined(_order(criteria, 'redsnb'))} {conditions} AND n.run = 0 "
-        "GROUP BY n.tenant, n.name, e.type ORDER BY n.tenant, n.name, e.type",
+        "SELECT n.tenant, n.name, e.type, count(*), min(r.received_ms), max(r.received_ms), min(e.seq), max(e.seq), "
+        f"{_elsewhere(criteria)} AS elsewhere {joined(_order(criteria, 'redsnb'))} {conditions} AND n.run = 0 "
+        "GROUP BY n.tenant, n.name, e.type, elsewhere ORDER BY n.tenant, n.name, e.type",
         **parameters,
     )
+    wanted = [row for row in rows if not row[8]]
     pruned, unknown = await _lacking(session, criteria)
     return Plan(
         criteria,
-        [Group(*row[:6]) for row in rows],
-        first=min((row[6] for row in rows), default=0),
-        last=max((row[7] for row in rows), default=0),
+        [Group(*row[:6]) for row in wanted],
+        first=min((row[6] for row in wanted), default=0),
+        last=max((row[7] for row in wanted), default=0),
+        elsewhere=sum(row[3] for row in rows if row[8]),
         pruned=pruned,
         unknown=unknown,
     )
@@ -139,8 +143,8 @@ async def _events(session: Session, run: Run) -> AsyncIterator[list[_Selected]]:
     while True:
         rows = await session.fetch(
             f"SELECT e.seq, n.tenant, n.name, e.id, e.lane, r.received_ms {joined(order)} {conditions} "
-            f"AND n.run = 0 AND e.seq > :after AND d.event > :after AND e.seq <= :last "
-            "ORDER BY e.seq, n.id LIMIT :page",
+            f"AND n.run = 0 AND NOT {_elsewhere(run.criteria, run.id)} AND e.seq > :after AND d.event > :after "
+            "AND e.seq <= :last ORDER BY e.seq, n.id LIMIT :page",
             after=after, last=run.last, page=page, **parameters,
         )  # fmt: skip
         events = [list(map(_selected, group)) for _, group in groupby(rows, itemgetter(0))]
@@ -163,6 +167,20 @@ def _order(criteria: Criteria, otherwise: str) -> str:
     if criteria.ids:
         return "ersdnb"
     return "ndbers" if criteria.wanted_states == (State.DEAD,) else otherwise
+
+
+def _elsewhere(criteria: Criteria, but: int = 0) -> str:
+    """SQL of whether a run, `but` this one, has the delivery too, delivered or pending: `d` itself stays as it was.
+
+    That matters where deliveries are chosen by their state, unless delivered ones are wanted.
+    """
+    if criteria.ids or not criteria.states or State.DELIVERED in criteria.wanted_states:
+        return "false"
+    return (
+        "EXISTS (SELECT 1 FROM deliveries x JOIN destinations m ON m.id = x.destination "  # noqa: S608
+        f"WHERE x.event = d.event AND x.state <= {State.DELIVERED:d} "
+        f"AND m.tenant = n.tenant AND m.name = n.name AND m.run NOT IN (0, {but}))"
+    )
 
 
 async def _lacking(session: Session, criteria: Criteria) -> tuple[int, int]:

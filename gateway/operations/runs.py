@@ -79,11 +79,14 @@ async def create(
 
 
 async def find(session: Session, number: int, kind: str | None = None) -> Run:
-    """Raises NotUnderstood."""
-    found = [run for run in await _runs(session, number) if kind in (None, run.kind)]
+    """A run, to be gone on with where its kind matters. Raises NotUnderstood."""
+    found = await _runs(session, number)
     if not found:
         raise NotUnderstood(f"there is no {kind or 'run'} {number}: --list shows them")
-    return found[0]
+    [run] = found
+    if kind not in (None, run.kind):
+        raise NotUnderstood(f"{number} is a {run.kind}: go on with it by `wa-gateway {run.kind} --resume {number}`")
+    return run
 
 
 async def standings(session: Session) -> list[RunStanding]:
@@ -133,15 +136,18 @@ async def finish(session: Session) -> None:
 
 
 async def cancel(session: Session, run: Run, now_ms: int) -> int:
-    """Expire what is pending; what is on its way meanwhile may still arrive. Returns how many were expired.
+    """Expire what is pending, also what an earlier call that was interrupted has left. Returns how many.
 
-    Raises NotPossible.
+    Those on their way are among them, since only their process knows which they are: it records what is answered 2xx
+    as delivered. Raises NotPossible.
     """
     async with session.transaction():
-        if not await _move(session, run.id, ("filling", "paused", "running"), "cancelled"):
-            raise NotPossible(f"{run.kind} {run.id} is {run.state}: there is nothing to cancel")
+        changed = await _move(session, run.id, ("filling", "paused", "running"), "cancelled")
     numbers = await session.fetch("SELECT id FROM destinations WHERE run = :run", run=run.id)
-    return sum([await expire(session, row[0], now_ms) for row in numbers])
+    expired = sum([await expire(session, row[0], now_ms) for row in numbers])
+    if not changed and not expired:
+        raise NotPossible(f"{run.kind} {run.id} is {run.state}: there is nothing to cancel")
+    return expired
 
 
 async def expire(session: Session, destination: int, now_ms: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
@@ -12,6 +13,7 @@ from gateway.stamp import party_hash
 from gateway.store.base import PENDING, State
 from gateway.store.session import Session
 from normalized.event import TYPES
+from providers import load_adapters
 
 PREFIX = "whatsapp."
 
@@ -68,6 +70,11 @@ class Criteria:
     ids: tuple[str, ...] = ()
     party: str | None = None
 
+    def __post_init__(self) -> None:
+        """Raises NotUnderstood."""
+        if self.since_ms is not None and self.until_ms is not None and self.since_ms > self.until_ms:
+            raise NotUnderstood("--since is later than --until: of two times ago, the longer one goes with --since")
+
     def told(self) -> dict[str, Any]:
         """Those that are given, as JSON values."""
         return {name: value for name, value in asdict(self).items() if value not in (None, ())}
@@ -114,17 +121,56 @@ def named(text: str, known: Iterable[Key], what: str) -> Key:
     return keys[matching[0]]
 
 
+async def provider_of(session: Session, text: str | None) -> str | None:
+    """A provider that an adapter is there for, or of which the store has something. Raises NotUnderstood."""
+    stored = "SELECT provider FROM sources UNION SELECT provider FROM drift"
+    return await _known(session, text, load_adapters(), stored, "provider")
+
+
+async def tenant_of(session: Session, text: str | None, configured: Iterable[str]) -> str | None:
+    """A tenant of the configuration, or of which the store has something. Raises NotUnderstood."""
+    stored = "SELECT tenant FROM sources UNION SELECT tenant FROM destinations"
+    return await _known(session, text, configured, stored, "tenant")
+
+
+async def _known(session: Session, text: str | None, names: Iterable[str], stored: str, what: str) -> str | None:
+    if text is None:
+        return None
+    if text not in (known := {*names, *(row[0] for row in await session.fetch(stored))}):
+        raise NotUnderstood(f"there is no {what} {text!r}; {suggestion(text, known)}")
+    return text
+
+
+def person_of(text: str) -> str:
+    """A person's id as events have it. Raises NotUnderstood for what none can be."""
+    digits = _WRITTEN.sub("", text)
+    if _PHONE.fullmatch(digits) and text != f"+{digits}":
+        raise NotUnderstood(f"{text!r} is no person's id; did you mean +{digits}?")
+    if not text or re.search(r"\s", text):
+        raise NotUnderstood(f"{text!r} is no person's id: those are such as {_PERSONS}")
+    return text
+
+
+_WRITTEN = re.compile(r"[\s().+-]")
+"""What people write between the digits of a phone number."""
+_PHONE = re.compile(r"[1-9][0-9]{4,14}")
+_PERSONS = "+16505551234, US.13491208655302741918 or 186547852312@lid"
+
+
 def within(tenant: str | None, known: Iterable[Key]) -> set[Key]:
     """Those of a tenant; all, where none is named."""
     return {key for key in known if tenant in (None, key[0])}
 
 
 async def with_person(session: Session, criteria: Criteria, person: str | None) -> Criteria:
-    """The criteria for a person as events name them (Party.id); the person's name itself is kept nowhere."""
+    """The criteria for a person as events name them (Party.id); the person's name itself is kept nowhere.
+
+    Raises NotUnderstood.
+    """
     if person is None:
         return criteria
     key = bytes((await session.fetch("SELECT value FROM meta WHERE name = 'party_key'"))[0][0])
-    return replace(criteria, party=party_hash(key, person).hex())
+    return replace(criteria, party=party_hash(key, person_of(person)).hex())
 
 
 def where(session: Session, criteria: Criteria) -> tuple[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ Promises that every engine keeps:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple, Protocol
@@ -102,6 +102,11 @@ class Submission:
     receipt: Receipt
     events: Sequence[Event]
     routes: Sequence[Sequence[Route]]
+
+    @property
+    def size(self) -> int:
+        """Bytes that are stored, but for keys."""
+        return len(self.receipt.body) + sum(len(event.head) + len(event.data) for event in self.events)
 
 
 def lane_of(event: Event, route: Route) -> int:
@@ -261,16 +266,27 @@ class Listener(Protocol):
         """These shards are to be delivered by this process from now on."""
         ...
 
-    async def yielding(self, shards: frozenset[int]) -> None:
-        """These will be given to another process when this returns: finish what is on its way there, begin nothing."""
+    def yielding(self, shards: frozenset[int]) -> AsyncGenerator[frozenset[int], None]:
+        """These will be given to another process: begin nothing there, and give each as soon as nothing of it is on
+        its way, those of which nothing is at once."""
+        ...
+
+    @property
+    def on_its_way(self) -> frozenset[int]:
+        """Shards of which something is: to be kept, where others will do."""
         ...
 
     def lost(self, shards: frozenset[int]) -> None:
         """These are another's: forget them."""
         ...
 
-    def replicas(self, count: int) -> None:
-        """So many processes share the store, this one included."""
+    def replicas(self, count: int, *, current: bool) -> None:
+        """So many processes share the store, this one included. `current`: none of them has a newer set of
+        destinations; who has an older one delivers nothing."""
+        ...
+
+    def reached(self, error: str | None) -> None:
+        """The store cannot be reached any more, and why; None once it can be again."""
         ...
 
 
@@ -285,6 +301,10 @@ class Store(Protocol):
 
     async def attend(self, listener: Listener) -> None:
         """Begin to call the listener. Where nobody shares the store it gains all shards before this returns."""
+        ...
+
+    def retire(self) -> None:
+        """This process is about to stop: others may take over what it does not do any more."""
         ...
 
     async def close(self) -> None:
@@ -390,8 +410,8 @@ class Store(Protocol):
         """Those last seen first."""
         ...
 
-    async def writable(self) -> bool:
-        """Whether a commit succeeds right now."""
+    async def refusal(self) -> str | None:
+        """Why nothing can be stored right now; None where it can."""
         ...
 
     @property

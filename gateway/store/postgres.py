@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
 from gateway.control import Control
@@ -71,7 +71,7 @@ class PostgresStore:
     ) -> None:
         self.party_key = b""
         self._url = url
-        self._links = links = Links(url)
+        self._links = links = Links(url, self._reached)
         self._pool = Pool(links, READERS)
         self._settle_link = Link(links)
         self._lease_link = Link(links)
@@ -99,8 +99,12 @@ class PostgresStore:
         self._listener = listener
         if self._notices is not None:
             self._notices.start()
-        await self._leases.join(Holder(listener.gained, self._yielding, self._lost, listener.replicas))
+        holder = Holder(listener.gained, lambda: listener.on_its_way, self._yielding, self._lost, listener.replicas)
+        await self._leases.join(holder)
         self._poll = asyncio.create_task(self._watch(), name="poll")
+
+    def retire(self) -> None:
+        self._leases.retire()
 
     async def close(self) -> None:
         if not self._open:
@@ -228,12 +232,12 @@ class PostgresStore:
     async def drift_samples(self) -> list[DriftSample]:
         return await self._run(postgres_control.drift_samples)
 
-    async def writable(self) -> bool:
+    async def refusal(self) -> str | None:
         try:
             await self._run(postgres_control.probe)
-        except StoreUnavailable:
-            return False
-        return True
+        except StoreUnavailable as error:
+            return str(error)
+        return None
 
     def _check_open(self) -> None:
         if not self._open:
@@ -275,6 +279,10 @@ class PostgresStore:
     def _settled(self, settlements: Sequence[Settlement]) -> None:
         for one in settlements:
             self._queued.settled(one.destination, one.event)
+
+    def _reached(self, error: str | None) -> None:
+        if self._listener is not None:
+            self._listener.reached(error)
 
     def _tell(self, word: str) -> None:
         if self._notices is not None:
@@ -328,11 +336,16 @@ class PostgresStore:
 
     # Leases
 
-    async def _yielding(self, shards: frozenset[int]) -> None:
+    async def _yielding(self, shards: frozenset[int]) -> AsyncGenerator[frozenset[int], None]:
+        """What is given away is settled."""
         assert self._listener is not None
         self._queued.lose(mask_of(shards))
-        with contextlib.suppress(StoreUnavailable):  # it settles what it can; the rest is waited for here
-            await self._listener.yielding(shards)
+        async with contextlib.aclosing(self._listener.yielding(shards)) as leaving:
+            async for free in leaving:
+                await self._settle_all()
+                yield free
+
+    async def _settle_all(self) -> None:
         while self._leases.alive:
             try:
                 return await self._settler.flush()

@@ -32,10 +32,13 @@ INSERT INTO generations (digest, number) VALUES ($1, $2) ON CONFLICT (digest) DO
 """
 _NEWEST_ALIVE = "SELECT coalesce(max(generation), 0) FROM replicas WHERE expires > now()"
 
-PARKED = """(b.mode <> 'active' OR b.generation < (
-    SELECT coalesce((SELECT min(generation) FROM replicas WHERE expires > now()), max(number), 0) FROM generations))"""
-"""Of a destination's own row `b`: whether what is pending there is parked. It is paused, disabled, or gone from the
-configuration: of every process that runs, or else of the last that did."""
+GONE = """(b.generation < (
+    SELECT coalesce((SELECT min(generation) FROM replicas WHERE expires > now() AND generation >= 0), max(number), 0)
+    FROM generations))"""
+"""Of a destination's own row `b`: whether it is gone from the configuration of every process that runs, or else of the
+last that did."""
+PARKED = f"(b.mode <> 'active' OR {GONE})"
+"""Of the same: whether what is pending there is parked. It is paused, disabled, or gone."""
 
 _CONTROL = "id, mode, reason, mode_since_ms, open_since_ms, idle_ms, idle_since_ms"
 _CONTROLS = f"""

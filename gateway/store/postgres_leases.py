@@ -15,9 +15,9 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from math import inf
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from gateway.store.base import StoreUnavailable
 from gateway.store.postgres_link import Connection, Link, end
@@ -28,6 +28,8 @@ BEAT_S = 2.5
 """A replica that is killed is missed after TTL_S, and its shards are taken within BEAT_S more."""
 WATCH_S = 0.25
 """How often a replica looks whether its own leases have run out."""
+LEAVING = -1
+"""In place of the generation of a replica that is about to stop: its part is nothing, as an older one's."""
 
 RENEW = """
 UPDATE replicas SET generation = $2, expires = now() + make_interval(secs => $3) WHERE id = $1 RETURNING true
@@ -63,12 +65,15 @@ class Plan(NamedTuple):
 
 def plan(me: bytes, replicas: Mapping[bytes, int], owners: Mapping[int, bytes | None]) -> Plan:
     """A replica's part: an even share of the shards among those of the newest generation; the others' is nothing.
+    Where all are leaving, they keep what they have.
 
     Each looks for free shards from another one on, so that those who look at once seldom want the same.
     """
     newest = max(replicas.values())
     members = sorted(replica for replica, generation in replicas.items() if generation == newest)
     mine = sum(owner == me for owner in owners.values())
+    if newest == LEAVING:
+        return Plan({}, 0)
     if me not in members:
         return Plan({}, mine)
     even, left = divmod(len(owners), len(members))
@@ -90,17 +95,23 @@ class Round(NamedTuple):
     surplus: int
 
 
+class Replicas(Protocol):
+    def __call__(self, count: int, *, current: bool) -> None: ...
+
+
 class Holder:
-    """Whom the leases tell. Calls for a shard never overlap."""
+    """Whom the leases tell, as gateway.store.base.Listener. Calls for a shard never overlap."""
 
     def __init__(
         self,
         gained: Callable[[frozenset[int]], Awaitable[None]],
-        yielding: Callable[[frozenset[int]], Awaitable[None]],
+        on_its_way: Callable[[], frozenset[int]],
+        yielding: Callable[[frozenset[int]], AsyncGenerator[frozenset[int], None]],
         lost: Callable[[frozenset[int]], None],
-        replicas: Callable[[int], None],
+        replicas: Replicas,
     ) -> None:
         self.gained = gained
+        self.on_its_way = on_its_way
         self.yielding = yielding
         self.lost = lost
         self.replicas = replicas
@@ -130,7 +141,7 @@ class Leases:
         self._held = 0
         self._busy = 0
         self._owed = 0
-        self._count = 0
+        self._company = (0, True)
         self._holder: Holder | None = None
         self._poked = asyncio.Event()
         self._gaining = asyncio.Lock()
@@ -157,6 +168,11 @@ class Leases:
         self._spawn(self._beat())
         self._spawn(self._watch())
         await asyncio.gather(*changes)
+
+    def retire(self) -> None:
+        """Take nothing more, and give to others what they will have."""
+        self.generation = LEAVING
+        self.poke()
 
     async def close(self) -> None:
         """Give everything back. What cannot be given back now runs out."""
@@ -229,11 +245,13 @@ class Leases:
             self._change(self._gain, gained)
         leaving = self._held & self._busy
         if surplus := max(0, found.surplus - leaving.bit_count()):
-            leaving = mask_of(shards_of(self._held & ~self._busy)[-surplus:])
-            self._change(self._yield, leaving)
-        if len(found.replicas) != self._count:
-            self._count = len(found.replicas)
-            holder.replicas(self._count)
+            kept = holder.on_its_way()
+            shards = sorted(shards_of(self._held & ~self._busy), key=lambda shard: (shard in kept, -shard))
+            self._change(self._yield, mask_of(shards[:surplus]))
+        current = found.replicas[found.id] == max(found.replicas.values())
+        if (company := (len(found.replicas), current)) != self._company:
+            self._company = company
+            holder.replicas(len(found.replicas), current=current)
 
     # Changes
 
@@ -244,39 +262,53 @@ class Leases:
 
     def _change(self, work: Callable[[int], Awaitable[None]], mask: int) -> None:
         self._busy |= mask
-        self._spawn(self._changing(work, mask))
+        self._spawn(work(mask))
 
-    async def _changing(self, work: Callable[[int], Awaitable[None]], mask: int) -> None:
-        try:
-            await work(mask)
-        finally:
-            self._busy &= ~mask
-            owed, self._owed = self._owed & mask, self._owed & ~mask
-            if owed and self._holder is not None:
-                self._holder.lost(frozenset(shards_of(owed)))
-                self.poke()
+    def _changed(self, mask: int) -> None:
+        """These are gained, or given away. What was lost meanwhile is told now."""
+        self._busy &= ~mask
+        owed, self._owed = self._owed & mask, self._owed & ~mask
+        if owed and self._holder is not None:
+            self._holder.lost(frozenset(shards_of(owed)))
+            self.poke()
 
     async def _gain(self, mask: int) -> None:
         holder = self._holder
         assert holder is not None
-        async with self._gaining:
-            while shards := frozenset(shards_of(mask & self._held & ~self._owed)):
-                try:
-                    await holder.gained(shards)
-                    return
-                except Exception:  # shards that nobody delivers would be the worst outcome
-                    await asyncio.sleep(WATCH_S)
+        try:
+            async with self._gaining:
+                while shards := frozenset(shards_of(mask & self._held & ~self._owed)):
+                    try:
+                        await holder.gained(shards)
+                        return
+                    except Exception:  # shards that nobody delivers would be the worst outcome
+                        await asyncio.sleep(WATCH_S)
+        finally:
+            self._changed(mask)
 
     async def _yield(self, mask: int) -> None:
-        """Returns when another replica may have them, or when they are lost anyway."""
+        """Each goes as soon as it may: what is slow on its way to one downstream must not keep the others waiting."""
         holder = self._holder
         assert holder is not None
-        shards = frozenset(shards_of(mask))
-        with contextlib.suppress(Exception):  # they go either way
-            await holder.yielding(shards)
+        left = mask
+        try:
+            with contextlib.suppress(Exception):  # they go either way
+                async with contextlib.aclosing(holder.yielding(frozenset(shards_of(mask)))) as leaving:
+                    async for shards in leaving:
+                        free = mask_of(shards)
+                        await self._release(free)
+                        left &= ~free
+                        self._changed(free)
+            await self._release(left)
+        finally:
+            self._changed(left)
+
+    async def _release(self, mask: int) -> None:
+        """Returns when another replica may have them, or when they are lost anyway."""
+        shards = shards_of(mask)
         while mask & self._held:
             try:
-                await self._link.run(lambda connection: connection.execute(RELEASE, self.id, sorted(shards)))
+                await self._link.run(lambda connection: connection.execute(RELEASE, self.id, shards))
             except StoreUnavailable:
                 await asyncio.sleep(WATCH_S)
                 continue

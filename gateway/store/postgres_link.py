@@ -107,10 +107,13 @@ async def end(*tasks: asyncio.Task[None] | None) -> None:
 
 
 class Links:
-    """Makes connections to one database."""
+    """Makes connections to one database. `reached` is told when it cannot be reached any more, and why; with None, when
+    it can be again."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, reached: Callable[[str | None], None] = lambda error: None) -> None:
         self._asyncpg = driver()
+        self._reached = reached
+        self._away = False
         self._arguments = arguments_of(url)
         self.pooled = self._arguments.get(PLANS_KEPT) == 0
         """A pooler may give each transaction another session: nothing may be expected of one after the other."""
@@ -144,6 +147,13 @@ class Links:
         for name, value in {**SETTINGS, **settings}.items():
             with contextlib.suppress(self._asyncpg.PostgresError):  # compatible databases lack some
                 await connection.execute(f"SELECT set_config('{name}', {value}, false)")
+
+    def note(self, error: BaseException | None) -> None:
+        """How a statement ended: what it says of the database."""
+        away = error is not None
+        if away != self._away:
+            self._away = away
+            self._reached(None if error is None else f"{type(error).__name__}: {error}")
 
     def is_lost(self, error: BaseException) -> bool:
         """Whether it says that the server or the connection is gone, or not the one to write to."""
@@ -189,14 +199,20 @@ class Link:
                 return await self._repeated(work)
         except TimeoutError as error:
             self.lost = True
-            raise StoreUnavailable(f"PostgreSQL did not answer within {limit_s:g} s") from error
+            refusal = StoreUnavailable(f"PostgreSQL did not answer within {limit_s:g} s")
+            self._links.note(refusal)
+            raise refusal from error
 
     async def _repeated(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         for left in reversed(range(REPEATS)):
             try:
-                return await self._once(work)
+                done = await self._once(work)
+                self._links.note(None)
+                return done
             except Exception as error:
                 self.lost = self._links.is_lost(error)
+                if self.lost:
+                    self._links.note(error)
                 if left and self._links.is_conflict(error):
                     continue
                 if self._links.knows(error):

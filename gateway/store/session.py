@@ -11,11 +11,15 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
 from gateway.config.values import StoreUrl
-from gateway.store.base import StoreError
+from gateway.store.base import StoreError, StoreUnavailable
 from gateway.store.ledger import Account, Cutoffs, Pruned
 from gateway.store.migrate import outstanding
 
 Row = Sequence[Any]
+
+
+class StoreAway(StoreUnavailable):
+    """The store cannot be reached: a session that is opened later may do."""
 
 
 class Session(Protocol):
@@ -25,9 +29,11 @@ class Session(Protocol):
     """Whether deliveries have their shard stored: where processes share them."""
     next_event: str
     """SQL of the sequence number of an event that is inserted."""
+    gone: str
+    """SQL of whether a destination is gone from the configuration, as the processes have it and not as a file says;
+    `b` is the destination's own row."""
     parked: str
-    """SQL of whether what is pending at a destination is parked, as the store itself has it; `b` is the destination's
-    own row."""
+    """SQL of whether what is pending there is parked: it is gone, paused or disabled."""
     held: str
     """SQL behind a SELECT of events in a transaction: nobody deletes them before the commit."""
 
@@ -68,7 +74,7 @@ class Session(Protocol):
 async def open_session(store: StoreUrl, *, write: bool = False) -> AsyncIterator[Session]:
     """A session of a store whose schema is this program's. Nothing is created, and without `write` nothing changed.
 
-    Raises StoreError.
+    Raises StoreError, or StoreAway.
     """
     session = await _connect(store, write)
     try:

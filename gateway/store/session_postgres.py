@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from gateway.store import postgres_control, postgres_ledger, postgres_prune
 from gateway.store.base import StoreError, StoreUnavailable
 from gateway.store.ledger import Account, Cutoffs, Pruned
-from gateway.store.postgres_link import CONNECT_S, driver
+from gateway.store.postgres_link import PLANS_KEPT, arguments_of, driver
 from gateway.store.postgres_notices import NOTIFY
-from gateway.store.postgres_schema import place_of, schema_version
-from gateway.store.session import Row, check_version
+from gateway.store.postgres_schema import Unreachable, connect, explanation, is_away, place_of, version_of
+from gateway.store.session import Row, StoreAway, check_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import asyncpg
+
+T = TypeVar("T")
 
 _PARAMETER = re.compile(r"(?<!:):([a-z_][a-z0-9_]*)")
 
@@ -29,45 +31,63 @@ class PostgresSession:
 
     sharded = True
     next_event = "DEFAULT"
-    parked = postgres_control.PARKED
+    gone, parked = postgres_control.GONE, postgres_control.PARKED
     held = "FOR KEY SHARE"
 
-    def __init__(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    def __init__(self, connection: asyncpg.Connection[asyncpg.Record], url: str, *, write: bool) -> None:
         self._connection = connection
+        self._url = url
+        self._write = write
+        self._pooled = arguments_of(url).get(PLANS_KEPT) == 0
         self._errors = _errors()
 
     @classmethod
     async def open(cls, url: str, *, write: bool) -> PostgresSession:
-        """Raises StoreError where there is no store of this program's version."""
-        version, place = await schema_version(url), place_of(url)
+        """Raises StoreError where there is no store of this program's version, StoreAway where it is out of reach."""
+        try:
+            connection: Any = await connect(url, application_name="wa-gateway operator")
+        except Unreachable as error:
+            raise StoreAway(str(error)) from None
+        session = cls(connection, url, write=write)
+        try:
+            await session._begin()
+        except BaseException:
+            connection.terminate()
+            raise
+        return session
+
+    async def _begin(self) -> None:
+        version, place = await self._carry_out(version_of), place_of(self._url)
         if not version:
             raise StoreError(f"there is no store at {place} yet: it comes with the first `wa-gateway run`")
         check_version("postgres", version, place)
-        settings = {"application_name": "wa-gateway operator"}
-        if not write:
-            settings["default_transaction_read_only"] = "on"
-        try:
-            return cls(await driver().connect(url, timeout=CONNECT_S * 3, server_settings=settings))
-        except _errors() as error:
-            raise StoreError(f"cannot use {place}: {type(error).__name__}") from error
+        if not self._write and not self._pooled:
+            await self.execute("SET default_transaction_read_only = on")
+
+    async def _carry_out(self, work: Callable[[Any], Awaitable[T]]) -> T:
+        """In a transaction where a pooler gives each one another session."""
+        with self._translating_errors():
+            if not self._pooled or self._connection.is_in_transaction():
+                return await work(self._connection)
+            async with self._connection.transaction(readonly=not self._write):
+                return await work(self._connection)
 
     async def fetch(self, sql: str, **parameters: Any) -> list[Row]:
         statement = _translated(sql)
-        with self._translating_errors():
-            rows: list[Row] = await self._connection.fetch(statement.sql, *statement.values(parameters))
-            return rows
+        values = statement.values(parameters)
+        return await self._carry_out(lambda connection: connection.fetch(statement.sql, *values))
 
     async def execute(self, sql: str, **parameters: Any) -> int:
         statement = _translated(sql)
-        with self._translating_errors():
-            status = await self._connection.execute(statement.sql, *statement.values(parameters))
+        values = statement.values(parameters)
+        status: str = await self._carry_out(lambda connection: connection.execute(statement.sql, *values))
         count = status.rpartition(" ")[2]
         return int(count) if count.isdigit() else 0
 
     async def execute_many(self, sql: str, rows: Iterable[Mapping[str, Any]]) -> None:
         statement = _translated(sql)
-        with self._translating_errors():
-            await self._connection.executemany(statement.sql, [statement.values(row) for row in rows])
+        values = [statement.values(row) for row in rows]
+        await self._carry_out(lambda connection: connection.executemany(statement.sql, values))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
@@ -84,16 +104,15 @@ class PostgresSession:
                 yield
 
     async def accounts(self) -> list[Account]:
-        with self._translating_errors():
-            return await postgres_ledger.accounts(self._connection)
+        return await self._carry_out(postgres_ledger.accounts)
 
     async def prune(self, cutoffs: Cutoffs, after: int, limit: int) -> tuple[Pruned, int]:
-        with self._translating_errors():
-            return await postgres_prune.prune(self._connection, cutoffs, after, limit)
+        return await self._carry_out(lambda connection: postgres_prune.prune(connection, cutoffs, after, limit))
 
     async def expire(self, destination: int, before_ms: int, now_ms: int, limit: int) -> int:
-        with self._translating_errors():
-            return await postgres_prune.expire(self._connection, destination, before_ms, now_ms, limit)
+        return await self._carry_out(
+            lambda connection: postgres_prune.expire(connection, destination, before_ms, now_ms, limit)
+        )
 
     async def close(self) -> None:
         self._connection.terminate()
@@ -103,7 +122,8 @@ class PostgresSession:
         try:
             yield
         except self._errors as error:
-            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+            away = self._connection.is_closed() or is_away(error)
+            raise (StoreAway if away else StoreUnavailable)(explanation(error, self._url)) from error
 
 
 def _errors() -> tuple[type[Exception], ...]:

@@ -15,12 +15,15 @@ from gateway.store import sqlite_control, sqlite_ledger, sqlite_prune
 from gateway.store.base import StoreError, StoreUnavailable
 from gateway.store.ledger import Account, Cutoffs, Pruned
 from gateway.store.session import Row, check_version
-from gateway.store.sqlite_file import APPLICATION_ID
+from gateway.store.sqlite_file import APPLICATION_ID, explanation
 
 T = TypeVar("T")
 
 BUSY_S = 10.0
 """How long a commit waits for that of a gateway, which takes milliseconds."""
+LOG_PAGES = 128
+"""Pages of the write-ahead log after which they are carried over, so that it stays at a MiB or two: what makes room has
+to work where there is little."""
 PAUSE_S = 0.02
 """Between commits, and no less than the last one took: a gateway that waits for its turn looks up only now and then."""
 
@@ -29,14 +32,15 @@ class SqliteSession:
     """Implements gateway.store.session.Session."""
 
     sharded = False
-    parked = sqlite_control.PARKED
+    gone, parked = sqlite_control.GONE, sqlite_control.PARKED
     held = ""  # who is in a transaction is alone
     next_event = (
         "(SELECT 1 + max(coalesce((SELECT max(seq) FROM events), 0), "
         "coalesce((SELECT value FROM meta WHERE name = 'last_events'), 0)))"
     )
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, database: sqlite3.Connection) -> None:
+        self._path = path
         self._database = database
         self._thread = ThreadPoolExecutor(1, "session")
         self._next = 0.0
@@ -44,7 +48,7 @@ class SqliteSession:
     @classmethod
     async def open(cls, path: Path, *, write: bool) -> SqliteSession:
         """Raises StoreError where there is no store of this program's version."""
-        return cls(await asyncio.to_thread(_open, path, write))
+        return cls(path, await asyncio.to_thread(_open, path, write))
 
     async def fetch(self, sql: str, **parameters: Any) -> list[Row]:
         return await self._run(lambda: self._database.execute(sql, parameters).fetchall())
@@ -110,7 +114,7 @@ class SqliteSession:
             self._database.interrupt()
             raise
         except sqlite3.Error as error:
-            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+            raise StoreUnavailable(f"{explanation(self._path, error)}{_advice(error)}") from error
 
 
 def _open(path: Path, write: bool) -> sqlite3.Connection:
@@ -123,11 +127,12 @@ def _open(path: Path, write: bool) -> sqlite3.Connection:
         )  # fmt: skip
         try:
             _check(database, path)
+            database.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
         except BaseException:
             database.close()
             raise
     except sqlite3.Error as error:
-        raise StoreError(f"cannot read {path}: {error}{_advice(error)}") from error
+        raise StoreError(f"{explanation(path, error)}{_advice(error)}") from error
     return database
 
 

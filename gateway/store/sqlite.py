@@ -23,12 +23,13 @@ from gateway.store.base import (
     Run,
     Settlement,
     SourceRow,
+    StoreError,
     StoreUnavailable,
     Submission,
 )
 from gateway.store.gathering import Gathering
 from gateway.store.ledger import Account, Cutoffs, Pruned, Volume
-from gateway.store.sqlite_file import LockedFile, Quota, open_database
+from gateway.store.sqlite_file import LockedFile, Quota, explanation, open_database
 from gateway.store.sqlite_worker import Append, Call, Settle, Turn, Worker
 
 T = TypeVar("T")
@@ -59,22 +60,34 @@ class SqliteStore:
         """Raises StoreError where the file is not ours, damaged, newer, locked or not writable."""
         self._loop = asyncio.get_running_loop()
         self._file.lock()
+        path = self._file.path
         try:
-            self._database = await asyncio.to_thread(open_database, self._file.path, self._synchronous)
+            self._database = await asyncio.to_thread(open_database, path, self._synchronous)
+            self._begin(path)
         except BaseException:
             self._file.unlock()
             raise
-        self._worker = Worker(self._database, Quota(self._database, self._size), self._report)
         self._appends: Gathering[Append] = Gathering(self._loop, self._send_appends)
-        self.party_key = self._worker.reader.party_key()
         self._open = True
         self._worker.start()
+
+    def _begin(self, path: Path) -> None:
+        """The first look at what is in the file: damage may show here."""
+        try:
+            self._worker = Worker(self._database, Quota(self._database, path, self._size), self._report)
+            self.party_key = self._worker.reader.party_key()
+        except sqlite3.Error as error:
+            self._database.close()
+            raise StoreError(explanation(path, error)) from error
 
     async def attend(self, listener: Listener) -> None:
         self._listener = listener
         self._worker.watching = True
         await listener.gained(ALL_SHARDS)
-        listener.replicas(1)
+        listener.replicas(1, current=True)
+
+    def retire(self) -> None:
+        """Nobody else is there."""
 
     async def close(self) -> None:
         """Write down what is left, and close. Settlements that the disk refuses are lost: their deliveries repeat."""
@@ -184,12 +197,12 @@ class SqliteStore:
     async def drift_samples(self) -> list[DriftSample]:
         return await self._call(lambda: sqlite_drift.kept(self._database))
 
-    async def writable(self) -> bool:
+    async def refusal(self) -> str | None:
         try:
-            await self._call(self._worker.writer.probe)
-        except StoreUnavailable:
-            return False
-        return True
+            await self._call(self._worker.probe)
+        except StoreUnavailable as error:
+            return str(error)
+        return None
 
     # Between the loop and the thread
 

@@ -13,9 +13,11 @@ from gateway.store.runs import FINISH_RUNS
 
 _CONTROL = "id, mode, reason, mode_since_ms, open_since_ms, idle_ms, idle_since_ms"
 
-PARKED = "(b.mode <> 'active' OR b.generation < (SELECT coalesce(max(number), 0) FROM generations))"
-"""Of a destination's own row `b`: whether what is pending there is parked. It is paused, disabled, or gone from the
-configuration."""
+GONE = "(b.generation < (SELECT coalesce(max(number), 0) FROM generations))"
+"""Of a destination's own row `b`: whether it is gone from the configuration of the process that runs, or else of the
+last that did."""
+PARKED = f"(b.mode <> 'active' OR {GONE})"
+"""Of the same: whether what is pending there is parked. It is paused, disabled, or gone."""
 
 
 def register_sources(database: sqlite3.Connection, sources: Sequence[SourceRow]) -> list[int]:

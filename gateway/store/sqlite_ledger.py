@@ -11,6 +11,7 @@ from typing import TypeVar
 from gateway.store.base import PENDING, Count, State, StoreUnavailable
 from gateway.store.ledger import Account, Volume
 from gateway.store.sqlite_control import PARKED
+from gateway.store.sqlite_file import explanation
 
 T = TypeVar("T")
 
@@ -56,7 +57,7 @@ def look(path: Path, read: Callable[[sqlite3.Connection], T]) -> T:
             database.execute("BEGIN")
             return read(database)
     except sqlite3.Error as error:
-        raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+        raise StoreUnavailable(explanation(path, error)) from error
 
 
 def counts(database: sqlite3.Connection) -> list[Count]:

@@ -97,6 +97,11 @@ class Worker:
         """Those that write go into one transaction."""
         self._operations.put(operations)
 
+    def probe(self) -> None:
+        """A call's work that fails where nothing more can be stored."""
+        self._quota.check()
+        self.writer.probe()
+
     def stop(self) -> None:
         """Carry out what was put before, and end. Blocks."""
         self._operations.put(None)
@@ -159,7 +164,7 @@ class Worker:
             turn.hints |= self.reader.queued_destinations()
 
     def _write(self, appends: list[Append], settles: list[Settle], turn: Turn) -> None:
-        outcome = self._attempt(lambda: self._commit(appends, settles), reserve=not appends)
+        outcome = self._attempt(lambda: self._commit(appends, settles), appends, reserve=not appends)
         if not isinstance(outcome, Exception):
             turn.settled += sum(len(settle.settlements) for settle in settles)
             turn.results += zip((append.future for append in appends), outcome, strict=True)
@@ -189,6 +194,8 @@ class Worker:
         self._refused.append(settle)
 
     def _commit(self, appends: list[Append], settles: list[Settle]) -> list[Appended]:
+        if appends:
+            self._quota.check_disk()
         try:
             return self._transact(appends, settles)
         except sqlite3.IntegrityError:  # another process has taken the next numbers
@@ -212,7 +219,9 @@ class Worker:
             raise
         return appended
 
-    def _attempt(self, work: Callable[[], T], *, reserve: bool = False) -> T | Exception:
+    def _attempt(
+        self, work: Callable[[], T], appends: Sequence[Append] = (), *, reserve: bool = False
+    ) -> T | Exception:
         """The thread must live whatever happens: without it every request would wait for ever."""
         try:
             if not reserve:
@@ -225,4 +234,6 @@ class Worker:
                     self._database.execute("ROLLBACK")
             if isinstance(error, (LookupError, StoreUnavailable)):
                 return error
+            if isinstance(error, sqlite3.Error):
+                return self._quota.refusal(error, sum(append.submission.size for append in appends))
             return StoreUnavailable(f"{type(error).__name__}: {error}")

@@ -28,9 +28,6 @@ _Routed = tuple[Event, Sequence[Route]]
 CARRIED_BODY = 16 * 1024
 """Bodies up to this size travel with their deliveries; larger ones are read again when raw is wanted."""
 
-ROOM = 16
-"""Pages without which nothing more is taken to fit."""
-
 _ROWS = 16
 _MAX_ROWS = 128
 
@@ -232,12 +229,6 @@ class Writer:
 
     def probe(self) -> None:
         """Raises sqlite3.Error where nothing more can be committed."""
-        free, pages, most = (
-            int(self._database.execute(f"PRAGMA {name}").fetchone()[0])
-            for name in ("freelist_count", "page_count", "max_page_count")
-        )
-        if free + most - pages < ROOM:
-            raise sqlite3.OperationalError("the store has reached its size")
         self._database.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('probe', zeroblob(64))")
 
 
