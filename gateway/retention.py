@@ -158,16 +158,19 @@ class Retention:
     async def _keep_size(self) -> None:
         """A task of its own: a round of what is too old may take minutes."""
         while True:
-            await self._try(self.keep_size)
+            if not await self._try(self.keep_size):
+                await self._pause(LOOK_S)  # whatever comes in: asking more often would not mend it
             await self._until_next_look()
 
-    async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def _try(self, work: Callable[[], Awaitable[None]]) -> bool:
         try:
             await work()
         except StoreUnavailable:
-            pass  # who stores something is told; here there is time
+            return False  # who stores something is told; here there is time
         except Exception as error:
             self._log.error("retention_error", error=type(error).__name__, text=str(error))
+            return False
+        return True
 
     async def _until_next_look(self) -> None:
         waits = {asyncio.ensure_future(self._pause(LOOK_S)), asyncio.ensure_future(self._soon.wait())}
@@ -179,6 +182,7 @@ class Retention:
 
     async def keep_times(self) -> None:
         """One round: what is parked for too long expires, and what is old goes."""
+        self._largest //= 2  # it need not come again
         done = _Round(expired=await self._expire())
         cutoffs = by_age(self._rules, self._clock.now_ms())
         after, more = 0, True

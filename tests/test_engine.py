@@ -249,6 +249,24 @@ async def test_what_was_held_is_due_when_the_operator_resumes(tmp_path: Path) ->
         assert delivered(w) == [1, 2]
 
 
+async def test_what_was_held_is_due_also_after_a_pause_that_was_over_soon(tmp_path: Path) -> None:
+    async with world(tmp_path, waits=(3600.0,)) as w:
+        w.downstream.answers[1] = [BROKEN]
+        await w.append((1, 7))
+        await w.seen(1)
+        w.downstream.gate = asyncio.Event()
+        await w.append((2, 8))
+        await until(lambda: w.downstream.active == 1)
+        for mode in (Mode.PAUSED, Mode.ACTIVE):  # meanwhile something is on its way, and waited for
+            now_ms = w.clock.steady_ms()
+            await w.store.change(w.destination, partial(Control.with_mode, mode=mode, reason="", now_ms=now_ms))
+            w.engine.changed()
+            await until(partial(mode_is, w, mode))
+        w.downstream.gate.set()
+        await w.quiet()
+        assert sorted(delivered(w)) == [1, 2]
+
+
 async def test_a_pause_may_be_over_before_it_began(tmp_path: Path) -> None:
     async with world(tmp_path, concurrency=2) as w:
         w.downstream.gate = asyncio.Event()

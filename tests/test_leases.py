@@ -264,7 +264,7 @@ async def test_without_a_database_deliveries_stop_when_the_leases_run_out(
     assert error == "OSError: no route to host"
     monkeypatch.undo()
     await until(lambda: store.holds(destination, 1) and listener.shards == ALL_SHARDS, "the leases to be back")
-    assert listener.errors == [error, None]
+    await until(lambda: listener.errors == [error, None], "it to be told")
 
 
 async def test_when_the_database_was_away_everybody_keeps_what_they_had(

@@ -383,6 +383,24 @@ async def test_a_round_of_age_does_not_keep_room_waiting(make: Make) -> None:
     assert (world.lines[0]["event"], world.lines[0]["reason"]) == ("pruned", "size")
 
 
+async def test_where_nothing_can_be_removed_it_is_not_tried_at_every_request(make: Make) -> None:
+    world = await make(size=4 * 1024**2, receipts=DAY)
+    while await world.used() < HIGH:
+        await world.receive(5)
+    tried = 0
+
+    async def refuse(cutoffs: Cutoffs, after: int, limit: int) -> Any:
+        nonlocal tried
+        tried += cutoffs.receipts_before_ms > world.clock.now_ms()
+        world.retention.full("acme", 1 << 20)
+        raise StoreUnavailable("the disk is full")
+
+    world.store.prune = refuse
+    world.retention.start()
+    await until(lambda: tried > 3, "some tries")
+    assert world.pauses.count(LOOK_S) >= 2 * (tried - 1), "one of them does not end when something comes in"
+
+
 async def test_disk_use_levels_off_under_a_steady_load(make: Make, tmp_path: Path) -> None:
     """Ten times what the file may hold comes in, of all sizes; a part of it stays pending for a while."""
     size = 6 * 1024**2

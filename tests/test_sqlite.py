@@ -35,7 +35,7 @@ from gateway.store.ledger import Account, Cutoffs
 from gateway.store.migrate import migrations
 from gateway.store.session import open_session
 from gateway.store.sqlite import SqliteStore
-from gateway.store.sqlite_file import APPLICATION_ID, FILE_PAGE_BYTES, schema_version
+from gateway.store.sqlite_file import APPLICATION_ID, FILE_PAGE_BYTES, Quota, schema_version
 from gateway.store.sqlite_write import sizes
 from tests.listening import Listening, numbers
 from tests.support import NOW_MS, event, submission, until
@@ -699,3 +699,13 @@ def test_the_lock_goes_with_a_killed_process(tmp_path: Path) -> None:
     process.wait()
     process.stdout.close()
     asyncio.run(_make(tmp_path / "store.db"))
+
+
+def test_a_full_store_that_cannot_even_tell_its_size_is_told_like_any_other(tmp_path: Path) -> None:
+    """Whatever this raises would end the store's thread."""
+    database = sqlite3.connect(tmp_path / "wagw.db")
+    quota = Quota(database, tmp_path / "wagw.db", 1 << 20)
+    database.close()
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorname = "SQLITE_FULL"
+    assert "wagw.db" in str(quota.refusal(full, 100))

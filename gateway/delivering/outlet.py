@@ -168,8 +168,9 @@ class Outlet:
         """Finish what is on its way, forget everything, and begin from the store, if at all. What was parked is due at
         once: the operator knows better than a schedule."""
         self._begun = set()
+        was_parked = self._parked or self.control.parks
         await self._end(list(self._queues))
-        resumed = self._parked and not self.control.parks
+        resumed = was_parked and not self.control.parks
         self._parked = self.control.parks
         self.probing = self.control.open_since_ms > 0
         self.breaker.forget()

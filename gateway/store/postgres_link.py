@@ -54,6 +54,8 @@ STATEMENT_S = 5.0
 """How long a statement may take, unless it says otherwise; waiting for a connection included."""
 FIRST_PAUSE_S, LAST_PAUSE_S = 0.05, 1.0
 """Between attempts to connect, while they fail."""
+BACK_S = 1.0
+"""Without a failure the database counts as back: one that takes some connections and refuses others is not."""
 END_AGAIN_S = 0.5
 PLANS_KEPT = "statement_cache_size"
 REPEATS = 5
@@ -114,6 +116,7 @@ class Links:
         self._asyncpg = driver()
         self._reached = reached
         self._away = False
+        self._failed_s = 0.0
         self._arguments = arguments_of(url)
         self.pooled = self._arguments.get(PLANS_KEPT) == 0
         """A pooler may give each transaction another session: nothing may be expected of one after the other."""
@@ -149,11 +152,15 @@ class Links:
                 await connection.execute(f"SELECT set_config('{name}', {value}, false)")
 
     def note(self, error: BaseException | None) -> None:
-        """How a statement ended: what it says of the database."""
-        away = error is not None
-        if away != self._away:
-            self._away = away
-            self._reached(None if error is None else f"{type(error).__name__}: {error}")
+        """How a statement ended: what it says of the database. It is back once none has failed for a while."""
+        if error is not None:
+            self._failed_s = time.monotonic()
+            if not self._away:
+                self._away = True
+                self._reached(f"{type(error).__name__}: {error}")
+        elif self._away and time.monotonic() - self._failed_s >= BACK_S:
+            self._away = False
+            self._reached(None)
 
     def is_lost(self, error: BaseException) -> bool:
         """Whether it says that the server or the connection is gone, or not the one to write to."""

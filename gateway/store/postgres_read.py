@@ -68,8 +68,9 @@ WITH found AS (
 )
 SELECT f.destination, f.event, f.shard, f.lane, f.attempts, f.tried_since_ms, {_EVENT}
 FROM (SELECT *, count(*) FILTER (WHERE wanted) OVER (ORDER BY event ROWS UNBOUNDED PRECEDING) AS nth FROM found) AS f
-LEFT JOIN (events e JOIN receipts r ON r.seq = e.receipt) ON e.seq = f.event
-    AND f.wanted AND f.nth <= {SMALL} AND octet_length(e.head) + octet_length(e.data) <= {SMALL_BYTES}
+LEFT JOIN (events e JOIN receipts r ON r.seq = e.receipt)
+    ON e.seq = CASE WHEN f.wanted AND f.nth <= {SMALL} THEN f.event END
+    AND octet_length(e.head) + octet_length(e.data) <= {SMALL_BYTES}
 ORDER BY f.event
 """  # noqa: S608
 EVENTS = _BOUNDED.format(

@@ -78,6 +78,8 @@ class Quota:
                 self.check_size(incoming)
             except StoreUnavailable as reached:
                 return reached
+            except sqlite3.Error:  # it cannot even tell its size
+                pass
         return StoreUnavailable(explanation(self._path, error))
 
     @contextmanager
