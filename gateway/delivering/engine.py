@@ -35,7 +35,7 @@ class Served:
 
 
 class Engine:
-    """Implements gateway.store.base.Listener: `start`, then have the store attend to it, then `stop`."""
+    """Implements gateway.store.listener.Listener: `start`, then have the store attend to it, then `stop`."""
 
     def __init__(
         self,

@@ -22,7 +22,6 @@ from gateway.store.base import (
     Delivery,
     DestinationRow,
     DriftSample,
-    Listener,
     Page,
     Run,
     Settlement,
@@ -32,6 +31,7 @@ from gateway.store.base import (
     shard_of,
 )
 from gateway.store.ledger import Account, Cutoffs, Pruned, Volume
+from gateway.store.listener import Listener
 from gateway.store.postgres_append import Appender
 from gateway.store.postgres_leases import BEAT_S, TTL_S, Holder, Leases, own_clock
 from gateway.store.postgres_link import Connection, Link, Links, Pool, end

@@ -100,7 +100,7 @@ class Replicas(Protocol):
 
 
 class Holder:
-    """Whom the leases tell, as gateway.store.base.Listener. Calls for a shard never overlap."""
+    """Whom the leases tell, as gateway.store.listener.Listener. Calls for a shard never overlap."""
 
     def __init__(
         self,

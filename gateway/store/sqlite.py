@@ -18,7 +18,6 @@ from gateway.store.base import (
     Count,
     DestinationRow,
     DriftSample,
-    Listener,
     Page,
     Run,
     Settlement,
@@ -29,6 +28,7 @@ from gateway.store.base import (
 )
 from gateway.store.gathering import Gathering
 from gateway.store.ledger import Account, Cutoffs, Pruned, Volume
+from gateway.store.listener import Listener
 from gateway.store.sqlite_file import LockedFile, Quota, explanation, open_database
 from gateway.store.sqlite_worker import Append, Call, Settle, Turn, Worker
 
