@@ -91,19 +91,19 @@ async def test_one_that_hangs_keeps_nobody_else_waiting_when_shards_change_hands
             async with people.writing():
                 await both_deliver(witness)
                 await until(lambda: len(hung.connections) >= 8, "attempts that hang")
-                await c.start()
-                await people.more(40)
-                await until(lambda: witness.paths["/hook/c"] > 20, "the third to deliver", 5)
-                asked = time.monotonic()
-                await seen_all(people, witness, dict(people.accepted))
-                assert time.monotonic() - asked < 5
-                a.send(signal.SIGTERM)
-                await people.more(40)
-                last = dict(people.accepted)
-                await until(lambda: sum(one in witness.seen for one in last.items()) > 30, "most to arrive", 5)
-                assert a.runs, "it keeps the shards of what is on its way, and no others"
+                async with gateways(c):
+                    await people.more(40)
+                    await until(lambda: witness.paths["/hook/c"] > 20, "the third to deliver", 5)
+                    asked = time.monotonic()
+                    await seen_all(people, witness, dict(people.accepted))
+                    assert time.monotonic() - asked < 5
+                    a.send(signal.SIGTERM)
+                    await people.more(40)
+                    last = dict(people.accepted)
+                    await until(lambda: sum(one in witness.seen for one in last.items()) > 30, "most to arrive", 5)
+                    assert a.runs, "it keeps the shards of what is on its way, and no others"
+                    assert await c.end(signal.SIGKILL) == -signal.SIGKILL
             assert await a.end(signal.SIGKILL) == -signal.SIGKILL
-            assert await c.end(signal.SIGKILL) == -signal.SIGKILL
             hung.mood = lambda body: Mood.TAKE
             await people.arrived(witness, b)
     assert witness.disordered() == []
